@@ -1,0 +1,5 @@
+//! Tarpon on one machine: the local platform, its gateway, and the command line.
+
+pub mod objects;
+pub mod runtime;
+pub mod table;

@@ -1,0 +1,221 @@
+//! The agreement with the agent: the plan goes down, logs and the report come up.
+//!
+//! Four calls, each `POST {base}/v1/attempts/{attempt}/{verb}` with JSON both
+//! ways and `Authorization: Bearer <attempt token>`:
+//!
+//! | verb | body | answer |
+//! |---|---|---|
+//! | `plan` | [`PlanRequest`] | [`Plan`], or 409 when no user code may run |
+//! | `logs` | [`LogBatch`] | 204 |
+//! | `upload` | [`UploadRequest`] | [`Upload`] |
+//! | `report` | [`Report`] | 204, or 409 when the attempt no longer counts |
+//!
+//! Any other status, or none, is a service that is away: the agent tries
+//! again. Byte strings are base 64 (standard, padded).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Cause, Exit, Usage};
+
+/// The folder that holds the agent and its socket inside a container.
+pub const HOME: &str = "/.tarpon";
+
+/// The agent's file in [`HOME`].
+pub const PROGRAM: &str = "agent";
+
+/// The socket's file in [`HOME`].
+pub const SOCKET: &str = "socket";
+
+/// The folder where the agent may write: streams are spooled there.
+pub const SCRATCH: &str = "/.tarpon-scratch";
+
+/// Environment variable: the attempt's id.
+pub const ATTEMPT_VARIABLE: &str = "TARPON_ATTEMPT";
+
+/// Environment variable: the attempt's token. Never given to the process.
+pub const TOKEN_VARIABLE: &str = "TARPON_TOKEN";
+
+/// Environment variable: where the service is, `unix:/path` or `http(s)://…`.
+pub const SERVICE_VARIABLE: &str = "TARPON_SERVICE";
+
+/// Environment variable: the scratch folder, [`SCRATCH`] without it.
+pub const SCRATCH_VARIABLE: &str = "TARPON_SCRATCH";
+
+/// How much of the end of each stream a report carries, in bytes.
+pub const TAIL_BYTES: usize = 10_000;
+
+/// The agent's own exit codes, once it has reported: always 0. These are for
+/// what it could not report.
+pub mod exit_code {
+    /// The plan was refused: nothing was run.
+    pub const REFUSED: i32 = 64;
+    /// The agent itself failed.
+    pub const FAULT: i32 = 70;
+}
+
+/// What the agent says when it asks for its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// The agent's version.
+    pub agent: String,
+}
+
+/// All that the agent needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Program and arguments. A program without `/` is looked for in `PATH`.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Where the process starts; created if absent.
+    pub workdir: String,
+    /// What it reads on standard input; nothing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<PlanSource>,
+    /// Files to be there before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<PlanInput>,
+    /// Absolute paths or patterns to keep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// Seconds from the process's start to TERM.
+    pub timeout_seconds: u32,
+    /// Seconds from TERM to KILL.
+    pub grace_seconds: u32,
+    /// Seconds that collecting and uploading may take.
+    pub collect_seconds: u32,
+    /// How the archive is laid out.
+    pub layout: Layout,
+    /// The image's digest, for the manifest.
+    pub image: String,
+    /// The most bytes of live log that are kept, both streams together.
+    pub log_limit: u64,
+}
+
+/// Where bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanSource {
+    /// These, base 64.
+    Inline(
+        /// Standard base 64 with padding.
+        String,
+    ),
+    /// From here: absolute, or a path on the service.
+    Url(
+        /// A signed URL.
+        String,
+    ),
+}
+
+/// A file to be put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanInput {
+    /// Where, absolute; folders on the way are created.
+    pub path: String,
+    /// Its bytes.
+    pub source: PlanSource,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// How an archive is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `Stdout`, `Stderr`, the outputs, `manifest.json`.
+    #[default]
+    Native,
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// New bytes of the streams of a process that still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBatch {
+    /// In the order in which they were read.
+    pub pieces: Vec<LogPiece>,
+}
+
+/// A run of bytes of one stream. Sent again, it replaces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// Which stream.
+    pub stream: Stream,
+    /// Where in the stream it starts.
+    pub offset: u64,
+    /// The bytes, base 64; up to 64 KiB.
+    pub data: String,
+}
+
+/// The archive's length is known; where may it go?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRequest {
+    /// The archive's exact length.
+    pub bytes: u64,
+    /// How the process ended, so that a cancel from now on comes too late.
+    pub exit: Option<Exit>,
+}
+
+/// Where the archive goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Absolute, or a path on the service: one PUT of the exact length. 412
+    /// says that it is there already, from an answer that was lost.
+    pub url: String,
+    /// Headers that the PUT must carry.
+    pub headers: Vec<(String, String)>,
+}
+
+/// How the attempt went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// How the process ended; `None` if it never started.
+    pub exit: Option<Exit>,
+    /// What went wrong; `None` with exit code 0. [`Cause::Interrupted`] where
+    /// the agent was told to stop before the process had ended by itself.
+    pub cause: Option<Cause>,
+    /// One line for people, where the cause does not say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When the process started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it used.
+    pub usage: Usage,
+    /// The stored archive; `None` where none could be stored.
+    pub archive: Option<ArchiveInfo>,
+    /// The end of standard output, base 64 of up to [`TAIL_BYTES`].
+    pub stdout_tail: String,
+    /// The end of standard error, likewise.
+    pub stderr_tail: String,
+    /// How long standard output was in all.
+    pub stdout_bytes: u64,
+    /// How long standard error was in all.
+    pub stderr_bytes: u64,
+}
+
+/// A stored archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveInfo {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of the whole, lower-case hex.
+    pub sha256: String,
+    /// As the store answered; empty where the PUT's answer was lost.
+    pub etag: String,
+    /// How many members it has, the manifest included.
+    pub members: u32,
+}

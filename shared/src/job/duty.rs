@@ -1,0 +1,54 @@
+//! What a saved job still calls for.
+
+use jiff::Timestamp;
+
+use super::AttemptId;
+
+/// Something to be done, read off a saved job. Doing it twice does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// Look up the image at this place.
+    Resolve(u32),
+    /// Create the chunk of a wide task.
+    Spread {
+        /// The task's place.
+        task: u32,
+        /// The chunk's place in it.
+        chunk: u32,
+    },
+    /// Tell a chunk that everything is to stop.
+    HaltChunk {
+        /// The task's place.
+        task: u32,
+        /// The chunk's place in it.
+        chunk: u32,
+    },
+    /// Bring a chunk's counts into its job.
+    Fold,
+    /// Claim a slot for this attempt and launch it: the queue's business.
+    Claim(AttemptId),
+    /// Launch the claimed attempt, if the runtime does not know it.
+    Launch(AttemptId),
+    /// Make the runtime stop it.
+    Stop(AttemptId),
+    /// See whether the runtime still has it.
+    Look(AttemptId),
+    /// Let a deadline take effect.
+    Tick,
+    /// Deliver the callback of this run.
+    Tell {
+        /// The run.
+        run: u32,
+    },
+    /// Remove the job and all that belongs to it.
+    Purge,
+}
+
+/// A duty, and when a sweep should see to it if nobody has before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// From when on.
+    pub at: Timestamp,
+    /// What.
+    pub duty: Duty,
+}

@@ -1,0 +1,177 @@
+//! What can happen to a job.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AttemptId, Cause, Counts, Halt, ResolvedImage};
+
+/// Something that happened, as [`super::Job::after`] takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An image of the job was looked up.
+    ImageResolved {
+        /// Its place in [`super::Job::images`].
+        image: u32,
+        /// What it is.
+        resolved: ResolvedImage,
+    },
+    /// An image of the job could not be looked up.
+    ImageFailed {
+        /// Its place in [`super::Job::images`].
+        image: u32,
+        /// Why; blamed on the system, it is tried again.
+        cause: Cause,
+    },
+    /// A chunk of a wide task was created.
+    Spread {
+        /// The task's place.
+        task: u32,
+        /// The chunk's place in the task.
+        chunk: u32,
+    },
+    /// A chunk changed: its counts, absolute.
+    Folded {
+        /// The task's place.
+        task: u32,
+        /// The chunk's place in the task.
+        chunk: u32,
+        /// The run that the chunk is of.
+        run: u32,
+        /// The chunk's own sequence number; a lower one than seen is late.
+        sequence: u64,
+        /// How its instances stand.
+        counts: Counts,
+    },
+    /// Something happened to an attempt of an inline instance.
+    Attempt(AttemptId, AttemptEvent),
+    /// A caller asked for the job to be cancelled.
+    CancelAsked,
+    /// Time passed: every deadline up to now takes effect.
+    Ticked,
+    /// A caller asked for another run.
+    RetryAsked {
+        /// Also what succeeded runs again.
+        all: bool,
+    },
+    /// A caller asked for the job to be removed.
+    DeleteAsked,
+    /// The callback of this run was delivered.
+    Told {
+        /// The run it told of.
+        run: u32,
+    },
+    /// A delivery failed.
+    TellFailed {
+        /// The run it told of.
+        run: u32,
+        /// When to try again, in seconds from now; `None` gives up.
+        again_seconds: Option<u32>,
+    },
+}
+
+/// Something that happened to one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptEvent {
+    /// The attempt was given a slot and will be launched.
+    Claimed,
+    /// The runtime accepted it.
+    Launched {
+        /// The runtime's own name for it, where it has one.
+        handle: Option<String>,
+    },
+    /// The agent read the plan: from here on, user code runs.
+    PlanRead,
+    /// The process ended by itself and its outputs are being collected.
+    Collecting {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// It is over: the agent's report, or what was seen from outside.
+    Ended(Ended),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The code a shell would show: 128 + the signal's number.
+    pub fn code(self) -> i32 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// The ending of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How the process ended, if it ever ran and that is known.
+    pub exit: Option<Exit>,
+    /// What went wrong; `None` with exit code 0.
+    pub cause: Option<Cause>,
+    /// Bytes of the archive, if one was stored.
+    pub archive_bytes: Option<u64>,
+}
+
+impl Ended {
+    /// An attempt that ended without its process having been seen to.
+    pub fn without_exit(cause: Cause) -> Self {
+        Ended { exit: None, cause: Some(cause), archive_bytes: None }
+    }
+}
+
+/// What an attempt used, as the agent measured it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From the process's start to its end, in milliseconds.
+    pub wall_ms: u64,
+    /// User and system time of the process and its children, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory held at one time, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Bytes of stdin and inputs.
+    pub input_bytes: u64,
+    /// Bytes of the archive.
+    pub output_bytes: u64,
+}
+
+impl Event {
+    /// The event's name, for logs and refusals.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::ImageResolved { .. } => "image_resolved",
+            Event::ImageFailed { .. } => "image_failed",
+            Event::Spread { .. } => "spread",
+            Event::Folded { .. } => "folded",
+            Event::Attempt(_, AttemptEvent::Claimed) => "claimed",
+            Event::Attempt(_, AttemptEvent::Launched { .. }) => "launched",
+            Event::Attempt(_, AttemptEvent::PlanRead) => "plan_read",
+            Event::Attempt(_, AttemptEvent::Collecting { .. }) => "collecting",
+            Event::Attempt(_, AttemptEvent::Ended(_)) => "ended",
+            Event::CancelAsked => "cancel_asked",
+            Event::Ticked => "ticked",
+            Event::RetryAsked { .. } => "retry_asked",
+            Event::DeleteAsked => "delete_asked",
+            Event::Told { .. } => "told",
+            Event::TellFailed { .. } => "tell_failed",
+        }
+    }
+}
+
+impl Halt {
+    /// What an attempt that is stopped for this ends with.
+    pub fn cause(self) -> Cause {
+        match self {
+            Halt::Cancelled => Cause::Cancelled,
+            Halt::DeadlinePassed => Cause::DeadlinePassed,
+            Halt::FailedFast => Cause::FailedFast,
+        }
+    }
+}

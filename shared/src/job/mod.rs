@@ -1,0 +1,37 @@
+//! The job: what it is, how it changes, what it still calls for.
+//!
+//! Pure. No clock, no store, no I/O: time is handed in with each event.
+//!
+//! **Invariant:** [`Job::after`] is the only way from one [`Job`] to another.
+//! **Invariant:** what is left to do is read off a saved job with
+//! [`Job::owes`], never remembered from the act of saving it.
+
+mod after;
+mod attempt;
+mod cause;
+mod chunk;
+mod duty;
+mod event;
+mod graph;
+mod ids;
+mod image;
+mod record;
+mod settle;
+mod spec;
+
+pub use after::Refused;
+pub use attempt::{Attempt, AttemptPhase, Instance, InstanceState, Outcome, Stop};
+pub use cause::{Blame, Cause};
+pub use chunk::{Chunk, Counts, INLINE_INSTANCES};
+pub use duty::{Due, Duty};
+pub use event::{AttemptEvent, Ended, Event, Exit, Usage};
+pub use graph::{Edge, GraphFault, When, check as check_graph};
+pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
+pub use image::{ImageReference, ResolvedImage};
+pub use record::{
+    Callback, ChunkEntry, Ending, Halt, Image, ImageState, Job, Members, Phase, Task, TaskState,
+};
+pub use spec::{
+    CallbackSpec, Deadlines, InputSpec, JobSpec, MAX_INSTANCES, MAX_TASKS, Network, OutputSpec,
+    Resources, RetryRules, Sealed, Source, TaskSpec,
+};

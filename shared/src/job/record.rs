@@ -1,0 +1,439 @@
+//! The job's record: state, and nothing that the spec already says once.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AttemptId, Cause, Counts, Deadlines, Edge, ImageReference, Instance, JobId, JobKey, JobSpec,
+    Name, ProjectId, ResolvedImage, Resources, RetryRules, TaskSpec,
+    attempt::{Rules, later},
+    chunk::INLINE_INSTANCES,
+};
+
+/// A job as stored: one item, replaced whole at each change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The stored shape's version.
+    pub v: u8,
+    /// The job.
+    pub id: JobId,
+    /// Its owner.
+    pub project: ProjectId,
+    /// What the client calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The queue it waits in.
+    pub queue: Name,
+    /// Higher starts first.
+    pub priority: i16,
+    /// Labels for the client's own use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The current run, from 1.
+    pub run: u32,
+    /// When this run was asked for.
+    pub run_at: Timestamp,
+    /// Where the run stands.
+    pub phase: Phase,
+    /// When the run's first container was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// Whether the first final failure stops everything.
+    #[serde(default)]
+    pub fail_fast: bool,
+    /// Seconds that a run may take in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u32>,
+    /// Days that a finished job is kept.
+    pub retain_days: u16,
+    /// The images its tasks use, each once.
+    pub images: Vec<Image>,
+    /// The tasks, in the spec's order.
+    pub tasks: Vec<Task>,
+    /// How telling the caller stands.
+    #[serde(default, skip_serializing_if = "Callback::is_unwanted")]
+    pub callback: Callback,
+    /// Since when the job is being removed; nobody sees it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Phase {
+    /// No container of it has been claimed.
+    Queued,
+    /// At least one has.
+    Running,
+    /// Everything is to stop; what is alive brings its outputs home.
+    Stopping {
+        /// Why.
+        why: Halt,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// It is over.
+    Finished {
+        /// How.
+        ending: Ending,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Why everything is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Halt {
+    /// A caller asked.
+    Cancelled,
+    /// The job's deadline passed.
+    DeadlinePassed,
+    /// A task of a `fail_fast` job failed for good.
+    FailedFast,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// No instance failed for good.
+    Succeeded,
+    /// None succeeded.
+    Failed,
+    /// Some succeeded and some failed.
+    PartlyFailed,
+    /// A caller stopped it while something was still to do.
+    Cancelled,
+    /// Its deadline stopped it while something was still to do.
+    TimedOut,
+}
+
+/// An image that tasks of the job use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// As the client named it.
+    pub reference: ImageReference,
+    /// The registered image that it was named by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Name>,
+    /// What is known of it.
+    pub state: ImageState,
+}
+
+/// What is known of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageState {
+    /// It is to be looked up.
+    Wanted {
+        /// From when on.
+        at: Timestamp,
+        /// How often that failed.
+        faults: u32,
+    },
+    /// It was looked up, and is pinned.
+    Resolved(ResolvedImage),
+    /// It cannot be used.
+    Refused(Cause),
+}
+
+/// A node of the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Unique in the job.
+    pub name: Name,
+    /// What has to have ended before, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Edge>,
+    /// Its image's place in [`Job::images`].
+    pub image: u32,
+    /// What each container may use.
+    pub resources: Resources,
+    /// When a failed attempt is tried again.
+    pub retry: RetryRules,
+    /// How long each stage may take.
+    pub deadlines: Deadlines,
+    /// How many instances may be live at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its instances.
+    pub members: Members,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Its dependencies have not all ended.
+    Pending,
+    /// It may start.
+    Ready,
+    /// It has started.
+    Running,
+    /// All instances succeeded.
+    Succeeded,
+    /// No instance succeeded.
+    Failed,
+    /// Some instances succeeded, some failed.
+    PartlyFailed,
+    /// It was stopped.
+    Stopped,
+    /// A dependency can no longer hold.
+    Skipped,
+}
+
+impl TaskState {
+    /// Whether the task is over, for this run.
+    pub fn is_ended(self) -> bool {
+        match self {
+            TaskState::Pending | TaskState::Ready | TaskState::Running => false,
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::PartlyFailed
+            | TaskState::Stopped
+            | TaskState::Skipped => true,
+        }
+    }
+}
+
+/// A task's instances: inside the record, or spread over chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Members {
+    /// Up to 128.
+    Inline(Vec<Instance>),
+    /// More.
+    Chunked(Vec<ChunkEntry>),
+}
+
+/// What the job knows of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkEntry {
+    /// Whether the chunk's item exists in this run.
+    pub spread: bool,
+    /// The chunk's sequence as of these counts.
+    pub sequence: u64,
+    /// How its instances stood then.
+    pub counts: Counts,
+}
+
+impl Members {
+    /// How all instances stand, as far as is known here.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Members::Inline(instances) => Counts::of(instances),
+            Members::Chunked(chunks) => chunks.iter().map(|chunk| chunk.counts).sum(),
+        }
+    }
+
+    fn new(instances: u32, at: Timestamp) -> Members {
+        if instances <= INLINE_INSTANCES {
+            return Members::Inline((0..instances).map(|_| Instance::new(at)).collect());
+        }
+        let sizes = (0..instances).step_by(INLINE_INSTANCES as usize);
+        Members::Chunked(
+            sizes.map(|first| ChunkEntry::new((instances - first).min(INLINE_INSTANCES))).collect(),
+        )
+    }
+}
+
+impl ChunkEntry {
+    pub(super) fn new(size: u32) -> Self {
+        ChunkEntry { spread: false, sequence: 0, counts: Counts::all_waiting(size) }
+    }
+}
+
+/// How telling the caller stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Callback {
+    /// Nobody asked to be told.
+    #[default]
+    Unwanted,
+    /// Somebody will be, once the run has ended.
+    Wanted,
+    /// The run has ended.
+    Owed {
+        /// When to try.
+        at: Timestamp,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// It was delivered.
+    Told {
+        /// When.
+        at: Timestamp,
+    },
+    /// It could not be delivered.
+    GivenUp {
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+impl Callback {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_unwanted(&self) -> bool {
+        *self == Callback::Unwanted
+    }
+}
+
+impl Job {
+    /// The version of the shape written today.
+    pub const VERSION: u8 = 1;
+
+    /// The record of a job that was just accepted.
+    pub fn new(key: JobKey, spec: &JobSpec, at: Timestamp) -> Job {
+        let mut images = Vec::new();
+        let tasks = spec.tasks.iter().map(|task| Task::new(task, &mut images, at)).collect();
+        let job = Job {
+            v: Job::VERSION,
+            id: key.job,
+            project: key.project,
+            name: spec.name.clone(),
+            queue: spec.queue.clone(),
+            priority: spec.priority,
+            tags: spec.tags.clone(),
+            run: 1,
+            run_at: at,
+            phase: Phase::Queued,
+            started_at: None,
+            fail_fast: spec.fail_fast,
+            deadline_seconds: spec.deadline_seconds,
+            retain_days: spec.retain_days,
+            images,
+            tasks,
+            callback: match spec.callback {
+                Some(_) => Callback::Wanted,
+                None => Callback::Unwanted,
+            },
+            deleted_at: None,
+        };
+        job.settled(at)
+    }
+
+    /// What it takes to find this job again.
+    pub fn key(&self) -> JobKey {
+        JobKey { project: self.project, job: self.id }
+    }
+
+    /// How the run ended, and when, if it has.
+    pub fn ending(&self) -> Option<(Ending, Timestamp)> {
+        match self.phase {
+            Phase::Queued | Phase::Running | Phase::Stopping { .. } => None,
+            Phase::Finished { ending, at } => Some((ending, at)),
+        }
+    }
+
+    /// Why everything is to stop, if it is.
+    pub fn halt(&self) -> Option<Halt> {
+        match self.phase {
+            Phase::Stopping { why, .. } => Some(why),
+            Phase::Queued | Phase::Running | Phase::Finished { .. } => None,
+        }
+    }
+
+    /// The instances of this job that are live and held in the record.
+    pub fn live_attempts(&self) -> Vec<AttemptId> {
+        let mut live = Vec::new();
+        for (task, instances) in self.inline() {
+            for (place, instance) in instances.iter().enumerate() {
+                if instance.live().is_some() {
+                    live.push(self.attempt(task, place, instance.attempts));
+                }
+            }
+        }
+        live
+    }
+
+    /// The instance that an attempt is of, if the record holds it.
+    pub fn instance(&self, attempt: AttemptId) -> Option<&Instance> {
+        match &self.tasks.get(attempt.task as usize)?.members {
+            Members::Inline(instances) => instances.get(attempt.instance as usize),
+            Members::Chunked(_) => None,
+        }
+    }
+
+    /// Whether this attempt is the one that counts for its instance.
+    pub fn is_live(&self, attempt: AttemptId) -> bool {
+        attempt.run == self.run
+            && self
+                .instance(attempt)
+                .is_some_and(|i| i.attempts == attempt.number && i.live().is_some())
+    }
+
+    /// Each task that holds its instances itself, with its place.
+    pub(super) fn inline(&self) -> impl Iterator<Item = (usize, &[Instance])> {
+        self.tasks.iter().enumerate().filter_map(|(place, task)| match &task.members {
+            Members::Inline(instances) => Some((place, instances.as_slice())),
+            Members::Chunked(_) => None,
+        })
+    }
+
+    /// The id of an attempt of this run.
+    pub(super) fn attempt(&self, task: usize, instance: usize, number: u32) -> AttemptId {
+        let place = |n: usize| u32::try_from(n).expect("a job is bounded far below 2^32");
+        AttemptId {
+            job: self.id,
+            run: self.run,
+            task: place(task),
+            instance: place(instance),
+            number,
+        }
+    }
+
+    /// When the run's own deadline passes.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline_seconds.map(|seconds| later(self.run_at, seconds))
+    }
+
+    /// When a finished job's time is up.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        let (_, ended) = self.ending()?;
+        Some(later(ended, u32::from(self.retain_days) * 24 * 3600))
+    }
+}
+
+impl Task {
+    fn new(spec: &TaskSpec, images: &mut Vec<Image>, at: Timestamp) -> Task {
+        let same =
+            |image: &Image| image.reference == spec.image && image.registered == spec.registered;
+        let image = images.iter().position(same).unwrap_or_else(|| {
+            images.push(Image {
+                reference: spec.image.clone(),
+                registered: spec.registered.clone(),
+                state: ImageState::Wanted { at, faults: 0 },
+            });
+            images.len() - 1
+        });
+        Task {
+            name: spec.name.clone(),
+            after: spec.after.clone(),
+            image: u32::try_from(image).expect("a job has at most 1,000 images"),
+            resources: spec.resources,
+            retry: spec.retry.clone(),
+            deadlines: spec.deadlines,
+            max_concurrent: spec.max_concurrent,
+            state: TaskState::Pending,
+            since: at,
+            members: Members::new(spec.instances, at),
+        }
+    }
+
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules { retry: &self.retry, deadlines: &self.deadlines }
+    }
+
+    /// Whether its instances may be claimed, were a slot free.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, TaskState::Ready | TaskState::Running)
+    }
+}

@@ -1,0 +1,232 @@
+//! What a client asked for, checked and complete: defaults are filled in.
+//!
+//! Immutable once stored. The shapes on the wire are others (`wire::submit`,
+//! the dialects' own); they all become this.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Edge, ImageReference, Name};
+
+/// The most tasks of one job.
+pub const MAX_TASKS: usize = 1_000;
+
+/// The most instances of one task.
+pub const MAX_INSTANCES: u32 = 10_000;
+
+/// One or more tasks, their order, and what holds for all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// The stored shape's version.
+    pub v: u8,
+    /// What the client calls the job; need not be unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The queue that the job waits in.
+    pub queue: Name,
+    /// Higher starts first: -1000 to 1000.
+    pub priority: i16,
+    /// Labels for the client's own use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// The tasks, in the client's order.
+    pub tasks: Vec<TaskSpec>,
+    /// Whether the first final failure stops everything else.
+    #[serde(default)]
+    pub fail_fast: bool,
+    /// Seconds from submission after which the whole job is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u32>,
+    /// Days that a finished job is kept.
+    pub retain_days: u16,
+    /// Who is told of the ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackSpec>,
+}
+
+impl JobSpec {
+    /// The version of the shape written today.
+    pub const VERSION: u8 = 1;
+}
+
+/// One node of a job: what to run, on what, and what to keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Unique within the job.
+    pub name: Name,
+    /// What to run.
+    pub image: ImageReference,
+    /// The registered image whose credentials resolve `image`, if it was
+    /// named by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Name>,
+    /// Replaces the image's ENTRYPOINT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Arguments after the entrypoint (Docker's CMD).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// Environment, over the image's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Environment that is sealed at rest and never shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Sealed>,
+    /// The working directory; the image's, or `/`, without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// `user[:group]`, names or numbers; the image's, or root, without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What the process reads on standard input; nothing without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Source>,
+    /// Files that are there before the process starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputSpec>,
+    /// What to keep of the container's file system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputSpec>,
+    /// What the container may use.
+    pub resources: Resources,
+    /// What it may reach.
+    pub network: Network,
+    /// Whether the image's own file system is read-only.
+    #[serde(default)]
+    pub read_only_root: bool,
+    /// How many containers of this task run, 1 to [`MAX_INSTANCES`].
+    pub instances: u32,
+    /// How many of them at once; all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// What has to have ended before, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Edge>,
+    /// When a failed attempt is tried again.
+    pub retry: RetryRules,
+    /// How long each stage may take.
+    pub deadlines: Deadlines,
+}
+
+/// Bytes that a process is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The bytes themselves, base 64, for what is small.
+    Inline(
+        /// Standard base 64 with padding.
+        String,
+    ),
+    /// A user's object of the job's project.
+    Object {
+        /// The bucket.
+        bucket: Name,
+        /// The key in it.
+        key: String,
+    },
+    /// An upload made for this job, by its id.
+    Upload(
+        /// The upload's id.
+        String,
+    ),
+}
+
+/// A file put into the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Absolute path in the container.
+    pub path: String,
+    /// Where its bytes come from.
+    pub source: Source,
+    /// Permission bits; 0o644 without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+}
+
+/// A file, a directory or a pattern to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSpec {
+    /// Absolute path in the container; `*`, `?`, `[…]` and `**` make it a pattern.
+    pub path: String,
+}
+
+/// What one container may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Thousandths of a CPU.
+    pub cpu_millis: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+}
+
+/// What a container may reach over the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// The outside, but no other container, nor us.
+    #[default]
+    Egress,
+}
+
+/// When a failed attempt is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryRules {
+    /// Attempts at the user's own cost, the first included: 1 to 20.
+    pub max_attempts: u32,
+    /// Exit codes worth another attempt; all but 0 when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit_codes: Vec<i32>,
+    /// Seconds before the second attempt; doubled for each further one, to an hour.
+    pub delay_seconds: u32,
+}
+
+impl Default for RetryRules {
+    fn default() -> Self {
+        RetryRules { max_attempts: 1, exit_codes: Vec::new(), delay_seconds: 0 }
+    }
+}
+
+/// How long each stage of an attempt may take, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// In the queue, from being ready to being claimed.
+    pub waiting: u32,
+    /// From being claimed to the process's start.
+    pub starting: u32,
+    /// The process's own run: the `timeout` that users set.
+    pub running: u32,
+    /// From TERM to KILL.
+    pub grace: u32,
+    /// From the process's end to the report.
+    pub collecting: u32,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines {
+            waiting: 7 * 24 * 3600,
+            starting: 15 * 60,
+            running: 24 * 3600,
+            grace: 30,
+            collecting: 2 * 3600,
+        }
+    }
+}
+
+/// Who is told of a job's ending, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallbackSpec {
+    /// Where the message goes.
+    pub url: String,
+    /// What it is signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
+}
+
+/// A secret under an AEAD, bound to its project and item: base 64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);

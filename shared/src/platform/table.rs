@@ -1,0 +1,238 @@
+//! The table: the one place state is kept.
+//!
+//! Ordered key-value rows under a two-part key, each with a version that a
+//! writer must know to replace it, a few sparse indexes, and sets whose size
+//! is bounded. There is no scan: whatever is looked for has a key or an index.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Source;
+
+/// Where a row is: rows of one partition are ordered by `sort`, bytewise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Up to 512 bytes of text without NUL.
+    pub partition: String,
+    /// Up to 512 bytes of text without NUL.
+    pub sort: String,
+}
+
+impl Key {
+    /// The key of these two parts.
+    pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Key { partition: partition.into(), sort: sort.into() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.partition, self.sort)
+    }
+}
+
+/// The sparse indexes. A row is in one if it carries a mark for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Index {
+    /// Rows that time, or a lost message, will call for: by shard, then time.
+    Due,
+    /// Jobs that want a slot: by queue, in the order in which they start.
+    Queue,
+    /// What is open: unfinished jobs by project, and the list of all queues.
+    Open,
+}
+
+impl Index {
+    /// Every index.
+    pub const ALL: [Index; 3] = [Index::Due, Index::Queue, Index::Open];
+}
+
+/// A row's place in an index. Same limits as a [`Key`]'s parts; rows of equal
+/// marks come in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The index's partition.
+    pub partition: String,
+    /// Where in it.
+    pub sort: String,
+}
+
+/// A stored row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it is.
+    pub key: Key,
+    /// 1 for a new row, one more at each replacement.
+    pub version: u64,
+    /// The value: up to 1 MiB (DynamoDB: 400 kB after compression).
+    pub body: Bytes,
+    /// Its places in indexes.
+    pub marks: BTreeMap<Index, Mark>,
+    /// From when on the row no longer counts; checked on every read.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a `Put` or `Delete` expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// No row, or an expired one: else [`TableError::Exists`].
+    Absent,
+    /// This version: else [`TableError::Stale`].
+    Version(u64),
+    /// Whatever is there.
+    Anything,
+}
+
+/// A row to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The value.
+    pub body: Bytes,
+    /// Places in indexes, replacing all that the row had.
+    pub marks: BTreeMap<Index, Mark>,
+    /// When it stops to count.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// One change of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Write the row.
+    Put(Key, Expect, Wanted),
+    /// Remove the row; with [`Expect::Anything`], one that is not there is fine.
+    Delete(Key, Expect),
+    /// Change nothing, but fail unless the row is as expected.
+    Check(Key, Expect),
+    /// Add `member` to the set at `key`, created if absent. Fails with
+    /// [`TableError::Full`] when the set has `limit` others. A member that is
+    /// there already is fine. Never conflicts with another join or leave.
+    Join {
+        /// The set.
+        key: Key,
+        /// The member.
+        member: String,
+        /// How many the set may hold.
+        limit: u32,
+    },
+    /// Take `member` out of the set at `key`, if it is there.
+    Leave {
+        /// The set.
+        key: Key,
+        /// The member.
+        member: String,
+    },
+}
+
+impl Op {
+    /// The key that the change is about.
+    pub fn key(&self) -> &Key {
+        match self {
+            Op::Put(key, ..) | Op::Delete(key, _) | Op::Check(key, _) => key,
+            Op::Join { key, .. } | Op::Leave { key, .. } => key,
+        }
+    }
+}
+
+/// Which rows, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// An index, or the table itself.
+    pub index: Option<Index>,
+    /// The partition.
+    pub partition: String,
+    /// Only rows whose `sort` is at least this.
+    pub from: String,
+    /// Only rows whose `sort` is below this; no bound when `None`.
+    pub to: Option<String>,
+    /// Highest `sort` first.
+    pub backwards: bool,
+    /// At most so many rows: 1 to 1,000.
+    pub limit: usize,
+    /// Where an earlier page of the same query ended.
+    pub cursor: Option<String>,
+}
+
+impl Query {
+    /// All rows of a partition of the table, in order, a page of 100.
+    pub fn partition(partition: impl Into<String>) -> Self {
+        Query {
+            index: None,
+            partition: partition.into(),
+            from: String::new(),
+            to: None,
+            backwards: false,
+            limit: 100,
+            cursor: None,
+        }
+    }
+
+    /// The same of an index.
+    pub fn index(index: Index, partition: impl Into<String>) -> Self {
+        Query { index: Some(index), ..Query::partition(partition) }
+    }
+
+    /// Only rows whose `sort` starts with `prefix`.
+    #[must_use]
+    pub fn prefix(self, prefix: &str) -> Self {
+        // U+10FFFF sorts after every continuation that a key may have.
+        Query { from: prefix.to_owned(), to: Some(format!("{prefix}\u{10ffff}")), ..self }
+    }
+}
+
+/// Rows, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The rows. A page may be short, or empty, and not be the last.
+    pub rows: Vec<Row>,
+    /// Where the next page starts; `None` at the end.
+    pub cursor: Option<String>,
+}
+
+/// Why a table call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A row that should be absent is there.
+    #[error("{0} already exists")]
+    Exists(Key),
+    /// A row is not as expected: replaced, removed, or never there.
+    #[error("{0} is not as it was read")]
+    Stale(Key),
+    /// A set has as many members as it may.
+    #[error("{0} is full")]
+    Full(Key),
+    /// The table did not answer; whether a write took place is not known.
+    #[error("the table did not answer")]
+    Unavailable(#[source] Source),
+}
+
+/// Where state is kept.
+#[async_trait]
+pub trait Table: Send + Sync {
+    /// The row as of the latest acknowledged write, or `None`.
+    async fn get(&self, key: &Key) -> Result<Option<Row>, TableError>;
+
+    /// Rows of one partition, in order. The table itself answers as of the
+    /// latest write; an index may lag.
+    async fn query(&self, query: &Query) -> Result<Page, TableError>;
+
+    /// All of the changes, or none: 1 to 100 of them, each on another key.
+    /// When it returns, they are durable. The first change that fails its
+    /// expectation decides the error.
+    async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError>;
+
+    /// The members of the set at `key`, sorted; none where there is no set.
+    async fn members(&self, key: &Key) -> Result<Vec<String>, TableError>;
+
+    /// Waits until the row's version is other than `seen` (`None`: no row),
+    /// or for `patience`; then reads it. An adapter without a change feed
+    /// looks again, at growing intervals.
+    async fn changed(
+        &self,
+        key: &Key,
+        seen: Option<u64>,
+        patience: Duration,
+    ) -> Result<Option<Row>, TableError>;
+}
