@@ -112,6 +112,17 @@ impl Cause {
         }
     }
 
+    /// Whether everything was to stop for this, not only the one attempt.
+    pub(super) fn is_halt(self) -> bool {
+        matches!(self, Cause::Cancelled | Cause::DeadlinePassed | Cause::FailedFast)
+    }
+
+    /// Whether an agent or a runtime may say this of an attempt. The rest is
+    /// for the job alone to decide; said from outside, it is not believed.
+    pub fn is_reportable(self) -> bool {
+        !self.is_halt() && !matches!(self, Cause::WaitTimedOut | Cause::DependencyFailed)
+    }
+
     /// Whether submitting the same again, unchanged, could end otherwise.
     pub fn retryable(self) -> bool {
         match self.blame() {

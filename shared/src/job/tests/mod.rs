@@ -1,0 +1,13 @@
+//! The job's life, told in tests.
+
+mod walk;
+
+mod callbacks;
+mod deadlines;
+mod endings;
+mod graphs;
+mod images;
+mod retries;
+mod runs;
+mod slots;
+mod stops;
