@@ -124,14 +124,12 @@ impl Attempt {
         Some(self.stop.filter(|_| ours).map_or(told, |stop| stop.why))
     }
 
-    /// What it calls for. A stopped attempt is looked at too: it may have gone
-    /// without a word, and then nothing is left to stop.
+    /// What it calls for.
     pub(super) fn owes(&self, id: AttemptId, deadlines: &Deadlines, out: &mut Vec<Due>) {
         let look_from = |since| later(since, LOOK_AFTER_SECONDS);
         match (self.stop, self.phase) {
             (Some(stop), _) => {
                 out.push(Due { at: stop.at, duty: Duty::Stop(id) });
-                out.push(Due { at: look_from(stop.at), duty: Duty::Look(id) });
             }
             (None, AttemptPhase::Claimed) => {
                 out.push(Due { at: look_from(self.claimed_at), duty: Duty::Launch(id) });

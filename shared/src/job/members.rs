@@ -45,8 +45,9 @@ impl Members {
     pub(super) fn new(instances: u32, room: &mut u32, at: Timestamp) -> Members {
         // A chunk of one would cost more than it saves, and there are at most
         // as many of those as tasks.
-        if instances <= 1 || instances <= INLINE_INSTANCES.min(*room) {
-            *room = room.saturating_sub(instances);
+        let single = instances <= 1;
+        if single || instances <= INLINE_INSTANCES.min(*room) {
+            *room -= if single { 0 } else { instances };
             return Members::Inline((0..instances).map(|_| Instance::new(at)).collect());
         }
         let sizes = (0..instances).step_by(INLINE_INSTANCES as usize);

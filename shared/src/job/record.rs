@@ -285,16 +285,15 @@ impl Job {
         }
     }
 
-    /// The latest attempt of an instance that the record holds, which is of an
-    /// earlier run where the instance succeeded in that; `None` before the
-    /// first.
-    pub fn latest_attempt(&self, task: u32, instance: u32) -> Option<AttemptId> {
-        let Members::Inline(instances) = &self.tasks.get(task as usize)?.members else {
-            return None;
-        };
-        let Instance { attempts: number, kept_from, .. } = *instances.get(instance as usize)?;
-        let run = kept_from.unwrap_or(self.run);
-        (number > 0).then_some(AttemptId { job: self.id, run, task, instance, number })
+    /// The instance of a job that has but one.
+    pub fn only_instance(&self) -> Option<&Instance> {
+        match self.tasks.as_slice() {
+            [task] => match task.instances() {
+                [instance] => Some(instance),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Whether this attempt is the one that counts for its instance.
@@ -303,6 +302,13 @@ impl Job {
             && self
                 .instance(attempt)
                 .is_some_and(|i| i.attempts == attempt.number && i.live().is_some())
+    }
+
+    /// The id of an attempt, by the places of task and instance: of this run,
+    /// or of the earlier one in which the instance succeeded.
+    pub fn attempt_id(&self, task: usize, instance: usize, number: u32) -> AttemptId {
+        let kept = self.tasks.get(task).and_then(|task| task.instances().get(instance)?.kept_from);
+        AttemptId { run: kept.unwrap_or(self.run), ..self.attempt(task, instance, number) }
     }
 
     /// Each task that holds its instances itself, with its place.
@@ -371,6 +377,14 @@ impl Task {
             state: TaskState::Pending,
             since: at,
             members: Members::new(spec.instances, room, at),
+        }
+    }
+
+    /// The instances that the record holds itself; none of a wide task.
+    pub fn instances(&self) -> &[Instance] {
+        match &self.members {
+            Members::Inline(instances) => instances,
+            Members::Chunked(_) => &[],
         }
     }
 

@@ -3,7 +3,9 @@
 use crate::job::{tests::walk::*, *};
 
 fn told() -> Walk {
-    Walk::new(&job([task("a")]).with(|job| job.callback = told_at("https://example.com/hook")))
+    Walk::new(
+        &job([task("a")]).with(|job| job.callback = Some(told_at("https://example.com/hook"))),
+    )
 }
 
 fn failed(run: u32, again_seconds: Option<u32>) -> Event {

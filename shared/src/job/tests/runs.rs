@@ -37,11 +37,8 @@ fn what_was_kept_says_which_run_it_is_from() {
     let mut walk = mixed();
     walk.retry(false).run(1, 1, 1);
     walk.retry(false);
-    let latest = |task, instance| walk.job.latest_attempt(task, instance);
-    assert_eq!(latest(0, 0).map(|id| (id.run, id.number)), Some((1, 1)));
-    assert_eq!(latest(1, 0).map(|id| (id.run, id.number)), Some((1, 1)));
-    assert_eq!(latest(1, 1), None, "not tried yet");
-    assert_eq!(latest(9, 9), None);
+    let run = |task, instance| walk.job.attempt_id(task, instance, 1).run;
+    assert_eq!((run(0, 0), run(1, 0), run(1, 1)), (1, 1, 3));
 }
 
 #[test]
@@ -109,7 +106,8 @@ fn a_job_that_is_not_over_is_neither_retried_nor_deleted() {
 
 #[test]
 fn a_deleted_job_owes_its_removal_and_nothing_else() {
-    let mut walk = Walk::new(&job([task("a")]).with(|job| job.callback = told_at("http://x")));
+    let mut walk =
+        Walk::new(&job([task("a")]).with(|job| job.callback = Some(told_at("http://x"))));
     walk.run(0, 0, 1).wait(3).take(&Event::DeleteAsked);
     let deleted = walk.job.clone();
     assert_eq!(deleted.owes(), [Due { at: walk.now, duty: Duty::Purge }]);

@@ -63,13 +63,6 @@ fn a_running_attempt_is_stopped_and_keeps_what_it_brings_home() {
 }
 
 #[test]
-fn a_stopped_attempt_that_has_gone_is_looked_for() {
-    let mut walk = Walk::new(&twice());
-    walk.start(0, 0).cancel();
-    assert_eq!(walk.due(Duty::Look(walk.attempt(0, 0, 0))), Some(60));
-}
-
-#[test]
 fn a_process_that_ended_by_itself_before_the_stop_reached_it_ended_so() {
     let mut walk = Walk::new(&twice());
     walk.start(0, 0).cancel().end(0, 0, exit(0));

@@ -69,8 +69,8 @@ pub fn array(name: &str, instances: u32) -> TaskSpec {
     task(name).with(|task| task.instances = instances)
 }
 
-pub fn told_at(url: &str) -> Option<CallbackSpec> {
-    Some(CallbackSpec { url: url.to_owned(), secret: None })
+pub fn told_at(url: &str) -> CallbackSpec {
+    CallbackSpec { url: url.to_owned(), secret: None }
 }
 
 pub fn exit(code: i32) -> Ended {
