@@ -5,6 +5,8 @@
 //! test of each check, `container_suite!` the further ones of runtimes that
 //! have images and hold containers to their limits.
 
+#![expect(clippy::missing_panics_doc, reason = "a check panics with what is wrong")]
+
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -85,7 +87,7 @@ pub async fn launch_of(stage: &impl Stage, attempt: AttemptKey, act: Act) -> Lau
 
 /// Waits, but not for ever.
 pub async fn soon<T>(what: &str, waited: impl Future<Output = T>) -> T {
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     tokio::time::timeout(patience, waited).await.unwrap_or_else(|_| panic!("{what}: not in time"))
 }
 
@@ -320,7 +322,8 @@ pub async fn a_new_server_takes_over_what_runs_and_what_ended(stage: &mut impl S
 
 /// An image that is nowhere is told from a registry that is away.
 pub async fn a_missing_image_is_not_found(stage: &mut impl Stage) {
-    let missing: ImageReference = format!("sha256:{}", "0".repeat(64)).parse().expect("well-formed");
+    let missing: ImageReference =
+        format!("sha256:{}", "0".repeat(64)).parse().expect("well-formed");
     let asked = stage.runtime().resolve(attempt(1).project, &missing, None).await;
     assert!(matches!(&asked, Err(ResolveError::NotFound(image)) if *image == missing), "{asked:?}");
 }

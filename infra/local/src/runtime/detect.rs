@@ -71,7 +71,9 @@ impl Engine {
     /// The engine at this address, once it has answered.
     async fn at(host: &str) -> Result<Engine, String> {
         let client = match host.split_once("://") {
-            Some(("unix", path)) => Docker::connect_with_unix(path, CALL_SECONDS, API_DEFAULT_VERSION),
+            Some(("unix", path)) => {
+                Docker::connect_with_unix(path, CALL_SECONDS, API_DEFAULT_VERSION)
+            }
             Some(("tcp" | "http", _)) => {
                 Docker::connect_with_http(host, CALL_SECONDS, API_DEFAULT_VERSION)
             }
@@ -130,7 +132,8 @@ mod tests {
 
     #[test]
     fn credentials_are_spelled_as_engines_read_them() {
-        let request = http::Request::builder().header("X-Registry-Auth", "a+b/c=").body(()).unwrap();
+        let request =
+            http::Request::builder().header("X-Registry-Auth", "a+b/c=").body(()).unwrap();
         assert_eq!(url_safe(request).headers()["x-registry-auth"], "a-b_c=");
     }
 }

@@ -4,7 +4,7 @@
 //! a restarted server finds what runs, and what ended meanwhile.
 
 pub mod docker;
-// pub mod process;
+pub mod process;
 
 mod detect;
 mod folders;
@@ -18,5 +18,5 @@ mod stand_in;
 pub use detect::{Engine, NoEngine, detect};
 pub use docker::{DockerConfig, DockerRuntime};
 pub use local::{Local, StartError};
-// pub use process::{ProcessConfig, ProcessRuntime};
+pub use process::{ProcessConfig, ProcessRuntime};
 pub use room::Room;

@@ -171,10 +171,7 @@ mod tests {
         };
         assert_eq!(said(asks(64_000, 1)), "asks for 64 CPUs, and this machine has 2 CPUs");
         assert_eq!(said(asks(2_500, 1)), "asks for 2.5 CPUs, and this machine has 2 CPUs");
-        assert_eq!(
-            said(asks(1, 4_096)),
-            "asks for 4096 MiB of memory, and this machine has 1024"
-        );
+        assert_eq!(said(asks(1, 4_096)), "asks for 4096 MiB of memory, and this machine has 1024");
     }
 
     #[test]

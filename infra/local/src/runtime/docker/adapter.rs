@@ -290,15 +290,15 @@ impl Runtime for DockerRuntime {
         }
         let found = self.containers().await;
         let found = found.map_err(|error| RuntimeError::Unavailable(Box::new(error)))?;
-        let listed: HashMap<_, _> = found.iter().map(|(attempt, it)| (attempt, alive(it))).collect();
+        let listed: HashMap<_, _> =
+            found.iter().map(|(attempt, it)| (attempt, alive(it))).collect();
         let sightings = attempts.iter().map(|attempt| (*attempt, listed.get(attempt).cloned()));
-        let sightings = sightings.collect::<Vec<_>>().into_iter().map(async |(attempt, listed)| {
-            match listed {
+        let sightings =
+            sightings.collect::<Vec<_>>().into_iter().map(async |(attempt, listed)| match listed {
                 Some(Some(alive)) => Ok(alive),
                 Some(None) => self.look(attempt).await,
                 None => Ok(Sighting::Gone),
-            }
-        });
+            });
         stream::iter(sightings).buffered(LOOKS).try_collect().await
     }
 

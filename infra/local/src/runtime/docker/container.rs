@@ -74,10 +74,7 @@ fn limits(launch: &Launch, network: String, scratch: &Path, home: &Path) -> Host
     let memory = i64::from(launch.resources.memory_mib) << 20;
     HostConfig {
         network_mode: Some(network),
-        mounts: Some(vec![
-            bind(home, agent::HOME, true),
-            bind(scratch, agent::SCRATCH, false),
-        ]),
+        mounts: Some(vec![bind(home, agent::HOME, true), bind(scratch, agent::SCRATCH, false)]),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(i64::from(launch.resources.cpu_millis) * 1_000_000),

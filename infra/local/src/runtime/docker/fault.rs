@@ -84,7 +84,8 @@ fn plain(message: &str) -> String {
         "runc create failed: ",
         "unable to start container process: ",
     ];
-    let bare = WORKINGS.iter().fold(message, |rest, noise| rest.strip_prefix(noise).unwrap_or(rest));
+    let bare =
+        WORKINGS.iter().fold(message, |rest, noise| rest.strip_prefix(noise).unwrap_or(rest));
     bare.strip_suffix(": unknown").unwrap_or(bare).to_owned()
 }
 

@@ -77,25 +77,25 @@ impl Images {
             None if by_id => return Err(ResolveError::NotFound(image.clone())),
             Some(_) | None => {}
         }
-        let access = Access {
-            project,
-            image: image.clone(),
-            credentials: credentials.map(fingerprint),
-        };
+        let access =
+            Access { project, image: image.clone(), credentials: credentials.map(fingerprint) };
         // One at a time: those who wait find the answer of the first.
         let _turn = self.asking.lock(access.clone()).await;
         if let Some(known) = self.known(&access) {
             return Ok(known);
         }
         let resolved = match here {
-            Some(here) if by_id => self.by_id(image, &here, credentials).await?,
+            // Named by its id, or by a name that was only given to it here.
+            Some(here) if by_id || !came_as(image.as_str(), &here) => {
+                self.by_id(image, &here, credentials).await?
+            }
             Some(_) | None => self.by_name(image, credentials).await?,
         };
         self.keep(access, &resolved);
         Ok(resolved)
     }
 
-    /// An image of the engine's, asked for by its id, that came from a registry:
+    /// An image of the engine's that came from a registry under another name:
     /// whoever may have it there may have it here.
     async fn by_id(
         &self,
@@ -150,7 +150,10 @@ impl Images {
         let runs = |platform: &OciPlatform| self.runs(&text(platform));
         if !found.platforms.is_empty() && !found.platforms.iter().any(runs) {
             let there = found.platforms.iter().map(text).collect::<Vec<_>>().join(", ");
-            return Err(unusable(format!("it is for {there}, and this machine is {}", self.platform)));
+            return Err(unusable(format!(
+                "it is for {there}, and this machine is {}",
+                self.platform
+            )));
         }
         found.descriptor.digest.ok_or_else(|| unusable("its registry tells no digest".to_owned()))
     }
@@ -244,6 +247,19 @@ fn is_local(image: &ImageInspect) -> bool {
     image.repo_digests.as_ref().is_none_or(Vec::is_empty)
 }
 
+/// Whether the image came from a registry under the name that is asked for.
+fn came_as(reference: &str, image: &ImageInspect) -> bool {
+    let digests = image.repo_digests.iter().flatten();
+    digests.into_iter().any(|name| familiar(name) == familiar(reference))
+}
+
+/// The repository of a reference, in the short form that engines show.
+fn familiar(reference: &str) -> &str {
+    let name = repository(reference);
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
 fn id(image: &ImageInspect) -> String {
     image.id.clone().unwrap_or_default()
 }
@@ -319,7 +335,10 @@ mod tests {
     #[test]
     fn credentials_are_told_apart() {
         let of = |username: &str, password: &str| {
-            fingerprint(&RegistryCredentials { username: username.into(), password: password.into() })
+            fingerprint(&RegistryCredentials {
+                username: username.into(),
+                password: password.into(),
+            })
         };
         assert_eq!(of("a", "bc"), of("a", "bc"));
         assert_ne!(of("a", "bc"), of("ab", "c"));

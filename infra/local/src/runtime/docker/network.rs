@@ -162,9 +162,8 @@ const METADATA: [&str; 3] = ["169.254.0.0/16", "100.100.100.200/32", "168.63.129
 fn rules() -> Vec<Vec<&'static str>> {
     const ANY: &str = "tarpon+";
     let end = |protocol| ["-p", protocol, "!", "--dport", "53", "-j", "DROP"];
-    let machine = ["udp", "tcp"].map(|protocol| {
-        [&["INPUT", "-i", ANY][..], &end(protocol)[..]].concat()
-    });
+    let machine =
+        ["udp", "tcp"].map(|protocol| [&["INPUT", "-i", ANY][..], &end(protocol)[..]].concat());
     let metadata = METADATA.iter().flat_map(|range| {
         ["udp", "tcp"].map(|protocol| {
             [&["DOCKER-USER", "-i", ANY, "-d", range][..], &end(protocol)[..]].concat()

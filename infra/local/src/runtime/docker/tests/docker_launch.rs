@@ -45,7 +45,8 @@ impl DockerStage {
 #[tokio::test]
 async fn the_agent_gets_its_own_variables_and_starts_at_the_root() {
     let mut stage = DockerStage::new().await;
-    let code = r#"say "$TARPON_ATTEMPT $TARPON_SERVICE $PWD $(echo x >/.tarpon-scratch/x && echo wrote)""#;
+    let code =
+        r#"say "$TARPON_ATTEMPT $TARPON_SERVICE $PWD $(echo x >/.tarpon-scratch/x && echo wrote)""#;
     let launch = stage.script(1, code).await;
     let said = stage.says(&launch).await;
     assert_eq!(said, format!("{} unix:/.tarpon/socket / wrote", launch.attempt.attempt));
@@ -124,7 +125,8 @@ async fn containers_with_egress_reach_neither_each_other_nor_this_machine() {
     let mut stage = DockerStage::new().await;
     let here = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = here.local_addr().unwrap().port();
-    let serve = r#"$home/busybox nc -l -p 7777 </dev/null & say "$($home/busybox hostname -i)"; forever"#;
+    let serve =
+        r#"$home/busybox nc -l -p 7777 </dev/null & say "$($home/busybox hostname -i)"; forever"#;
     let served = Launch { network: Network::Egress, ..stage.script(1, serve).await };
     let neighbour = stage.says(&served).await;
 
