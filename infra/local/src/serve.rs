@@ -1,7 +1,7 @@
 //! `tarpon serve`: the platform, the functions and what invokes them, in one
 //! process.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -22,9 +22,10 @@ use crate::{
     data::{Credentials, DataDirectory},
     gateway,
     host,
-    objects::FileObjects,
-    runtime::{self, Cidr, DockerConfig, DockerRuntime, Guard, Local, ProcessConfig, ProcessRuntime},
-    table::RedbTable,
+    runtime::{
+        self, DockerConfig, DockerRuntime, Local, ProcessConfig, ProcessRuntime,
+        docker::{Cidr, Guard},
+    },
 };
 
 /// How much of the table is kept in memory, in bytes.
@@ -86,8 +87,8 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let master = data.master_key()?;
     let keyring = Keyring::new(&master);
-    let table = Arc::new(RedbTable::open(&data.table(), CACHE_BYTES, Arc::clone(&clock))?);
-    let objects = Arc::new(FileObjects::open(&data.objects(), keyring.url_key(), Arc::clone(&clock))?);
+    let (table, objects) = data.open_stores(CACHE_BYTES, &keyring, &clock)?;
+    let (table, objects) = (Arc::new(table), Arc::new(objects));
     data.install_agent(&agent::program(options.agent.as_deref())?)?;
     let total = total(&options);
     let local = start_runtime(&options, &data, &master, total).await?;
@@ -175,7 +176,8 @@ async fn start_runtime(
             agent: data.home().join(shared::agent::PROGRAM),
             folder: data.attempts(),
             service: format!("unix:{}", data.home().join(shared::agent::SOCKET).display()),
-            total,
+            env: path_variable(),
+            total: Some(total),
         };
         return Ok(ProcessRuntime::start(config).await?);
     }
@@ -191,6 +193,12 @@ async fn start_runtime(
         shield: false,
     };
     Ok(DockerRuntime::connect(&engine, config).await?)
+}
+
+/// The `PATH` of this server, by which plain processes find their programs.
+#[expect(clippy::disallowed_methods, reason = "what processes inherit is not configuration")]
+fn path_variable() -> BTreeMap<String, String> {
+    std::env::var("PATH").map(|path| ("PATH".to_owned(), path)).into_iter().collect()
 }
 
 /// On first start there is a project, and a key that the command line finds.
