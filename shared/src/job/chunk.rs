@@ -145,6 +145,7 @@ impl Chunk {
     }
 
     /// The chunk once everything is to stop.
+    #[must_use]
     pub fn halted(&self, why: Halt, at: Timestamp) -> Chunk {
         if self.halt.is_some() {
             return self.clone();
@@ -154,6 +155,7 @@ impl Chunk {
     }
 
     /// The chunk once every deadline up to `at` has taken effect.
+    #[must_use]
     pub fn ticked(&self, at: Timestamp) -> Chunk {
         let rules = self.rules();
         let instances = self.instances.iter().map(|i| i.ticked(true, rules, at)).collect();
@@ -161,6 +163,7 @@ impl Chunk {
     }
 
     /// The chunk once the job has taken in its counts as of `sequence`.
+    #[must_use]
     pub fn folded(&self, sequence: u64) -> Chunk {
         Chunk { folded: self.folded.max(sequence.min(self.sequence)), ..self.clone() }
     }

@@ -280,7 +280,6 @@ pub enum Callback {
 }
 
 impl Callback {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_unwanted(&self) -> bool {
         *self == Callback::Unwanted
     }
@@ -362,12 +361,28 @@ impl Job {
         }
     }
 
+    /// The instance of a job that has but one.
+    pub fn only_instance(&self) -> Option<&Instance> {
+        match self.tasks.as_slice() {
+            [task] => match task.instances() {
+                [instance] => Some(instance),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether this attempt is the one that counts for its instance.
     pub fn is_live(&self, attempt: AttemptId) -> bool {
         attempt.run == self.run
             && self
                 .instance(attempt)
                 .is_some_and(|i| i.attempts == attempt.number && i.live().is_some())
+    }
+
+    /// The id of an attempt of this run, by the places of task and instance.
+    pub fn attempt_id(&self, task: usize, instance: usize, number: u32) -> AttemptId {
+        self.attempt(task, instance, number)
     }
 
     /// Each task that holds its instances itself, with its place.
@@ -425,6 +440,14 @@ impl Task {
             state: TaskState::Pending,
             since: at,
             members: Members::new(spec.instances, at),
+        }
+    }
+
+    /// The instances that the record holds itself; none of a wide task.
+    pub fn instances(&self) -> &[Instance] {
+        match &self.members {
+            Members::Inline(instances) => instances,
+            Members::Chunked(_) => &[],
         }
     }
 

@@ -125,9 +125,14 @@ pub enum Source {
         /// The key in it.
         key: String,
     },
-    /// An upload made for this job, by its id.
+    /// An upload made beforehand, by its id.
     Upload(
         /// The upload's id.
+        String,
+    ),
+    /// What came with the request and was too large to keep in the spec.
+    Attached(
+        /// Its name among the job's own objects.
         String,
     ),
 }
