@@ -77,7 +77,13 @@ impl Attempt {
         let Deadlines { waiting: _, starting, running, grace, collecting } = *deadlines;
         let started_at = self.started_at.unwrap_or(self.claimed_at);
         match (self.stop, self.phase) {
-            (Some(stop), _) => later(stop.at, seconds(&[grace, collecting, MARGIN_SECONDS])),
+            // What never ran has nothing to bring home.
+            (Some(stop), AttemptPhase::Claimed | AttemptPhase::Starting) => {
+                later(stop.at, seconds(&[grace, MARGIN_SECONDS]))
+            }
+            (Some(stop), AttemptPhase::Running | AttemptPhase::Collecting) => {
+                later(stop.at, seconds(&[grace, collecting, MARGIN_SECONDS]))
+            }
             (None, AttemptPhase::Claimed | AttemptPhase::Starting) => {
                 later(self.claimed_at, seconds(&[starting]))
             }

@@ -76,6 +76,9 @@ impl Job {
     /// What is to be told of `run`, while that is owed: of the current run,
     /// or of an earlier one that was retried before its caller was told.
     pub fn telling(&self, run: u32) -> Option<Telling> {
+        if self.deleted_at.is_some() {
+            return None;
+        }
         if run != self.run {
             return self.untold.iter().find(|telling| telling.run == run).copied();
         }
@@ -95,6 +98,9 @@ impl Job {
     /// A callback that was given up is told after all if it is sent again.
     pub(super) fn told(&self, run: u32, at: Timestamp) -> Job {
         let mut next = self.clone();
+        if self.deleted_at.is_some() {
+            return next;
+        }
         if run != self.run {
             next.untold.retain(|telling| telling.run != run);
         } else if let Callback::Owed { .. } | Callback::GivenUp { .. } = self.callback {

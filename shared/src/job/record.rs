@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptId, Callback, Cause, Deadlines, Edge, INLINE_INSTANCES, ImageReference, Instance, JobId,
-    JobKey, JobSpec, Members, Name, ProjectId, ResolvedImage, Resources, RetryRules, TaskSpec,
-    Telling, array::Rules, attempt::later, members::INLINE_IN_ALL,
+    AttemptId, Callback, Cause, ChunkEntry, Deadlines, Edge, INLINE_INSTANCES, ImageReference,
+    Instance, JobId, JobKey, JobSpec, Members, Name, ProjectId, ResolvedImage, Resources,
+    RetryRules, TaskSpec, Telling, array::Rules, attempt::later, members::INLINE_IN_ALL,
 };
 
 /// A job as stored: one item, replaced whole at each change.
@@ -399,6 +399,13 @@ impl Task {
         (members, Rules { retry, deadlines, halt, at_once: *max_concurrent })
     }
 
+    fn chunks(&self) -> &[ChunkEntry] {
+        match &self.members {
+            Members::Chunked(chunks) => chunks,
+            Members::Inline(_) => &[],
+        }
+    }
+
     /// Whether its instances may be claimed, were a slot free.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, TaskState::Ready | TaskState::Running)
@@ -410,16 +417,14 @@ impl Task {
         let Some(most) = self.max_concurrent else {
             return (usize::MAX, None);
         };
-        let chunks = most.div_ceil(INLINE_INSTANCES).max(1);
+        let all = u32::try_from(self.chunks().len()).unwrap_or(u32::MAX);
+        let chunks = most.div_ceil(INLINE_INSTANCES).min(all).max(1);
         (chunks as usize, Some((most / chunks).max(1)))
     }
 
     /// The chunks whose turn it is to be created.
     pub(super) fn next_chunks(&self) -> impl Iterator<Item = u32> {
-        let chunks = match &self.members {
-            Members::Chunked(chunks) => chunks.as_slice(),
-            Members::Inline(_) => &[],
-        };
+        let chunks = self.chunks();
         let under_way = chunks.iter().filter(|chunk| chunk.is_under_way()).count();
         let free = self.staging().0.saturating_sub(under_way);
         let places = (0..).zip(chunks).filter(|(_, chunk)| chunk.is_unspread());

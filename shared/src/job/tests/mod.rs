@@ -1,8 +1,10 @@
 //! The job's life, told in tests.
 
 mod walk;
+mod wide;
 
 mod callbacks;
+mod chunks;
 mod deadlines;
 mod endings;
 mod graphs;
@@ -11,3 +13,4 @@ mod retries;
 mod runs;
 mod slots;
 mod stops;
+mod table;
