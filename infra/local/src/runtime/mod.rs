@@ -16,7 +16,7 @@ mod room;
 mod stand_in;
 
 pub use detect::{Engine, NoEngine, detect};
-pub use docker::{DockerConfig, DockerRuntime};
+pub use docker::{BadCidr, Cidr, DockerConfig, DockerRuntime, Guard};
 pub use local::{Local, StartError};
 pub use process::{ProcessConfig, ProcessRuntime};
 pub use room::Room;

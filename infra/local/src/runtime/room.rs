@@ -34,7 +34,7 @@ impl Room {
     pub fn of_this_machine() -> Resources {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let memory = rustix::system::sysinfo();
-        let bytes = u64::from(memory.totalram).saturating_mul(u64::from(memory.mem_unit.max(1)));
+        let bytes = memory.totalram.saturating_mul(u64::from(memory.mem_unit.max(1)));
         Resources {
             cpu_millis: u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(1_000),
             memory_mib: u32::try_from(bytes >> 20).unwrap_or(u32::MAX),

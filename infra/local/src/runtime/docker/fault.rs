@@ -32,7 +32,7 @@ const FULL: [&str; 4] = [
     "no space left on device",
     "cannot allocate memory",
     "resource temporarily unavailable",
-    "non-overlapping IPv4 address pool",
+    "address pool",
 ];
 
 /// Signs, in an answer of status 500, of a container that can never start.

@@ -1,8 +1,9 @@
 //! Where a registry may be: on the open internet, or where the operator says.
 //!
 //! The engine connects by itself and looks the name up again, so this keeps
-//! out plain attempts at inner addresses, not a name server that changes its
-//! answer in between. Where that matters, the engine itself needs a firewall.
+//! out plain attempts at inner addresses, but neither a name server that
+//! changes its answer in between nor a registry that sends the engine elsewhere
+//! for a token. Where that matters, the engine itself needs a firewall.
 
 use std::{
     fmt, io,

@@ -28,13 +28,13 @@ use super::{fault, guard::Guard};
 use crate::runtime::keyed::{Keyed, guard};
 
 /// How long a registry's answer holds: a tag may move, access may be taken away.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// How many answers are kept.
 const KEPT: usize = 1_000;
 
 /// How long a pull may go on without a sign of progress.
-const STALLED: Duration = Duration::from_secs(300);
+const STALLED: Duration = Duration::from_mins(5);
 
 /// Looks up images.
 pub(super) struct Images {

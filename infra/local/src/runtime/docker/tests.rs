@@ -25,6 +25,7 @@ use crate::runtime::{Engine, Local, detect, stand_in::StandIn};
 
 mod docker_images;
 mod docker_launch;
+mod docker_measure;
 
 mod docker_port {
     use super::DockerStage;

@@ -43,11 +43,8 @@ pub struct ProcessConfig {
     pub folder: PathBuf,
     /// Where the agent finds the service, such as `unix:/path/to/socket`.
     pub service: String,
-    /// What every image's environment is said to be; with the server's own
-    /// `PATH`, commands are found.
-    pub env: BTreeMap<String, String>,
-    /// What attempts may use in all; the whole machine without it.
-    pub total: Option<Resources>,
+    /// What attempts may use in all.
+    pub total: Resources,
 }
 
 /// Child processes in the place of containers.
@@ -57,6 +54,7 @@ pub struct ProcessRuntime {
 
 struct Inner {
     config: ProcessConfig,
+    env: BTreeMap<String, String>,
     folders: Folders,
     room: Room,
     launching: Keyed<AttemptKey>,
@@ -78,10 +76,13 @@ impl ProcessRuntime {
         let unusable = |error| StartError::new("the folder for processes cannot be used", error);
         let folders = Folders::in_(&config.folder, 0o700).map_err(unusable)?;
         let (tell, deaths) = mpsc::channel(DEATHS);
-        let room = Room::new(config.total.unwrap_or_else(Room::of_this_machine));
+        let room = Room::new(config.total);
         let freed = room.freed();
+        // What takes an image's place: commands are found where the server's are.
+        let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
         let inner = Arc::new(Inner {
             config,
+            env: path.map(|path| ("PATH".to_owned(), path)).into_iter().collect(),
             folders,
             room,
             launching: Keyed::default(),
@@ -227,7 +228,7 @@ impl Runtime for ProcessRuntime {
             digest: "process".to_owned(),
             entrypoint: Vec::new(),
             command: Vec::new(),
-            env: self.inner.config.env.clone(),
+            env: self.inner.env.clone(),
             // The attempt's own folder, in which its agent starts.
             workdir: Some(".".to_owned()),
             user: None,

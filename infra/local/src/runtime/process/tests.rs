@@ -35,8 +35,7 @@ impl ProcessStage {
             agent: home.join("agent"),
             folder: folder.path().join("attempts"),
             service: "unix:/socket".to_owned(),
-            env: [("PATH".to_owned(), "/bin".to_owned())].into(),
-            total: Some(TOTAL),
+            total: TOTAL,
         };
         let local = ProcessRuntime::start(config.clone()).await.unwrap();
         ProcessStage { config, local, stand_in, _folder: folder }
@@ -104,6 +103,18 @@ async fn the_agent_gets_its_own_variables_alone_and_a_folder_of_its_own() {
     assert_eq!(said, format!("unix:/socket {folder} {folder}/work 4 none"));
     tidy(&mut stage).await;
     assert!(!stage.folder(launch.attempt).exists());
+}
+
+#[tokio::test]
+async fn any_image_is_this_machine_and_its_commands() {
+    let stage = ProcessStage::new().await;
+    let image = stage.image().await;
+    assert_eq!(image.argv(None, Some(&["true".to_owned()])), ["true"]);
+    assert_eq!(
+        image.env.get("PATH").cloned(),
+        std::env::var_os("PATH").map(|p| p.into_string().unwrap())
+    );
+    assert_eq!((image.workdir.as_deref(), image.user), (Some("."), None));
 }
 
 #[tokio::test]
@@ -188,4 +199,49 @@ async fn a_kill_ends_what_the_agent_has_started_as_well() {
     soon("its end", below.ended()).await.unwrap();
     soon("a death", async { while stage.death().await != launch.attempt {} }).await;
     tidy(&mut stage).await;
+}
+
+/// This process's own CPU time: user and system, in hundredths of a second.
+fn cpu_ticks() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let words: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap()
+}
+
+/// Run with `--ignored --nocapture`, on an otherwise idle machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn how_many_processes_start_in_a_second_and_what_that_costs() {
+    const LAUNCHES: u32 = 3_000;
+    const IN_FLIGHT: usize = 16;
+    let mut stage = ProcessStage::new().await;
+    // By this name, busybox does nothing.
+    let agent = stage.config.agent.with_file_name("true");
+    fs::copy(stage.config.agent.with_file_name("busybox"), &agent).unwrap();
+    stage.config.agent = agent;
+    stage.restart().await;
+    let launch = stage.script(1, "").await;
+    let (mut tasks, mut number, mut live) = (tokio::task::JoinSet::new(), 0, 0);
+    let (begun, ticks) = (std::time::Instant::now(), cpu_ticks());
+    for _ in 0..LAUNCHES {
+        while live < IN_FLIGHT && number < LAUNCHES {
+            number += 1;
+            live += 1;
+            let (runtime, launch) =
+                (stage.runtime(), Launch { attempt: attempt(number), ..launch.clone() });
+            tasks.spawn(async move { runtime.launch(&launch).await.map(|_| ()) });
+        }
+        let (dead, runtime) = (stage.death().await, stage.runtime());
+        tasks.spawn(async move { runtime.forget(dead).await });
+        live -= 1;
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap().unwrap();
+    }
+    let (seconds, ticks) = (begun.elapsed().as_secs_f64(), cpu_ticks() - ticks);
+    println!(
+        "{:.0} launches/s, {:.2} ms of this process's CPU each",
+        f64::from(LAUNCHES) / seconds,
+        f64::from(u32::try_from(ticks).unwrap()) * 10.0 / f64::from(LAUNCHES)
+    );
 }

@@ -3,7 +3,9 @@
 
 use bollard::{
     models::ContainerInspectResponse,
-    query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions},
+    query_parameters::{
+        CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions,
+    },
 };
 use shared::{
     conformance::runtime::{attempt, launch_of, soon, tidy},
@@ -13,7 +15,7 @@ use shared::{
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::runtime::docker::container::Surroundings;
+use crate::runtime::docker::{container::Surroundings, network::Networks};
 
 impl DockerStage {
     /// A launch of a stand-in that runs this shell code.
@@ -112,7 +114,7 @@ async fn a_read_only_root_takes_no_file_but_in_tmp() {
 #[tokio::test]
 async fn without_network_there_is_only_loopback() {
     let mut stage = DockerStage::new().await;
-    let code = r#"say $($home/busybox ip -o link | $home/busybox wc -l)"#;
+    let code = "say $($home/busybox ip -o link | $home/busybox wc -l)";
     let launch = stage.script(1, code).await;
     assert_eq!(stage.says(&launch).await, "1");
     let egress = Launch { network: Network::Egress, ..stage.script(2, code).await };
@@ -156,6 +158,18 @@ async fn a_network_that_somebody_removed_is_made_again() {
     let second = Launch { network: Network::Egress, ..stage.script(2, "say up").await };
     assert_eq!(stage.says(&second).await, "up");
     tidy(&mut stage).await;
+}
+
+#[tokio::test]
+#[ignore = "takes every network that the engine has"]
+async fn networks_of_idle_projects_are_given_up_when_there_are_no_more() {
+    let stage = DockerStage::new().await;
+    let networks = Networks::new(stage.client(), &stage.config.instance, false);
+    for number in 0..40 {
+        let project = ProjectId::new([number; 16]);
+        let mode = networks.mode(project, Network::Egress).await.unwrap();
+        assert!(stage.client().inspect_network(&mode, None::<InspectNetworkOptions>).await.is_ok());
+    }
 }
 
 #[tokio::test]
