@@ -1,7 +1,7 @@
 //! `tarpon serve`: the platform, the functions and what invokes them, in one
 //! process.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -176,8 +176,7 @@ async fn start_runtime(
             agent: data.home().join(shared::agent::PROGRAM),
             folder: data.attempts(),
             service: format!("unix:{}", data.home().join(shared::agent::SOCKET).display()),
-            env: path_variable(),
-            total: Some(total),
+            total,
         };
         return Ok(ProcessRuntime::start(config).await?);
     }
@@ -193,12 +192,6 @@ async fn start_runtime(
         shield: false,
     };
     Ok(DockerRuntime::connect(&engine, config).await?)
-}
-
-/// The `PATH` of this server, by which plain processes find their programs.
-#[expect(clippy::disallowed_methods, reason = "what processes inherit is not configuration")]
-fn path_variable() -> BTreeMap<String, String> {
-    std::env::var("PATH").map(|path| ("PATH".to_owned(), path)).into_iter().collect()
 }
 
 /// On first start there is a project, and a key that the command line finds.
