@@ -2,4 +2,5 @@
 
 pub mod objects;
 pub mod runtime;
+pub mod store;
 pub mod table;
