@@ -97,9 +97,16 @@ fn is_tag(text: &str) -> bool {
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').map_or((text, None), |(n, p)| (n, Some(p)));
     let looks = text == "localhost" || name.contains('.') || port.is_some();
-    let sound =
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
-    looks && sound && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    looks && name.split('.').all(is_label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// A host name's part between dots (RFC 1123 §2.1), of any length.
+fn is_label(text: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
 }
 
 fn is_component(text: &str) -> bool {
@@ -188,6 +195,10 @@ mod tests {
             "a@sha256:12",
             "a b",
             "../x",
+            "./x",
+            ".a.b/x",
+            "-a.b/x",
+            "a..b/x",
             "a..b",
             "host:port/x",
             "-a",

@@ -129,25 +129,47 @@ impl Request {
     }
 }
 
-/// JSON text as `T`; what does not fit is named by its path.
+/// A JSON object as `T`; what does not fit is named by its path.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
     })?;
+    // Every body of ours is an object; what is not would be refused in words
+    // that name our types.
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::Malformed("it is not a JSON object".into()));
+    }
     let mut from = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         match inner.classify() {
-            serde_json::error::Category::Data => {
-                let path = if path == "." { String::new() } else { path };
-                Problem::invalid(path, inner.to_string())
-            }
+            serde_json::error::Category::Data => misfit("", &path, &inner),
             _ => Problem::Malformed(format!("it is not JSON: {inner}")),
         }
     })?;
     from.end().map_err(|error| Problem::Malformed(format!("it is not JSON: {error}")))?;
     Ok(value)
+}
+
+/// JSON that does not fit, by the path of what does not.
+///
+/// An unknown or missing field is best named itself, not the object it is in.
+pub(super) fn misfit(prefix: &str, path: &str, error: &serde_json::Error) -> Problem {
+    let rule = error.to_string();
+    let rule = rule.split(" at line ").next().unwrap_or_default().to_owned();
+    let named = ["unknown field `", "missing field `"]
+        .into_iter()
+        .find_map(|start| rule.strip_prefix(start)?.split('`').next());
+    let path = match (path, named) {
+        (".", field) => field.unwrap_or_default().to_owned(),
+        (path, Some(field)) if path != field && !path.ends_with(&format!(".{field}")) => {
+            format!("{path}.{field}")
+        }
+        (path, _) => path.to_owned(),
+    };
+    let dot = if prefix.is_empty() || path.is_empty() { "" } else { "." };
+    Problem::invalid(format!("{prefix}{dot}{path}"), rule)
 }
 
 /// The status codes that say "try again", to whoever calls us.
