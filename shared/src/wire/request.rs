@@ -7,7 +7,7 @@ use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::{Body, Problem};
+use super::{Body, Problem, problem::broken_off};
 
 /// A request as every host hands it over.
 #[derive(Debug)]
@@ -98,22 +98,13 @@ impl Request {
 
     /// The whole body, up to `limit` bytes.
     pub async fn bytes(&mut self, what: &'static str, limit: u64) -> Result<Bytes, Problem> {
-        let body = std::mem::take(&mut self.body);
-        if body.length().is_some_and(|length| length > limit) {
-            return Err(Problem::TooLarge { what, limit });
-        }
-        let mut stream = match body {
+        let mut stream = match std::mem::take(&mut self.body) {
             Body::Empty => return Ok(Bytes::new()),
-            Body::Bytes(bytes) => return Ok(bytes),
-            Body::Stream { stream, .. } => stream,
+            body => body.limited(what, limit)?,
         };
         let mut all = Vec::new();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| Problem::Malformed(error.to_string()))?;
-            if (all.len() + piece.len()) as u64 > limit {
-                return Err(Problem::TooLarge { what, limit });
-            }
-            all.extend_from_slice(&piece);
+            all.extend_from_slice(&piece.map_err(|error| broken_off(&error))?);
         }
         Ok(all.into())
     }
@@ -126,6 +117,16 @@ impl Request {
     ) -> Result<T, Problem> {
         let bytes = self.bytes(what, limit).await?;
         parse_json(&bytes)
+    }
+
+    /// The same where everything may be left out: no body is `{}`.
+    pub async fn optional_json<T: DeserializeOwned>(
+        &mut self,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<T, Problem> {
+        let bytes = self.bytes(what, limit).await?;
+        parse_json(if bytes.is_empty() { b"{}" } else { &bytes })
     }
 }
 
