@@ -1,6 +1,6 @@
 //! Reading jobs, and asking for their end.
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
@@ -252,12 +252,14 @@ pub async fn wait(service: &Service, key: JobKey, seconds: u32) -> Result<Job, P
 
 /// Views of many jobs, each with why it waits; a few at a time.
 pub async fn views(service: &Service, jobs: &[Job]) -> Result<Vec<JobView>, Problem> {
-    let views = jobs.iter().map(|job| async move {
-        let mut view = JobView::of(job);
-        if job.ending().is_none() {
-            view.waiting_for = waiting_for(service, job).await?;
-        }
-        Ok(view)
-    });
-    stream::iter(views).buffered(8).collect::<Vec<_>>().await.into_iter().collect()
+    let views: Vec<_> = jobs.iter().map(|job| listed(service, job)).collect();
+    stream::iter(views).buffered(8).try_collect().await
+}
+
+async fn listed(service: &Service, job: &Job) -> Result<JobView, Problem> {
+    let mut view = JobView::of(job);
+    if job.ending().is_none() {
+        view.waiting_for = waiting_for(service, job).await?;
+    }
+    Ok(view)
 }

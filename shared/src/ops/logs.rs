@@ -239,7 +239,8 @@ impl Follower {
         for row in &page.rows {
             let Stored { v: _, place, stream, offset, data } = rows::read(row)?;
             let bytes = BASE64.decode(data.as_bytes());
-            let bytes = bytes.map_err(|error| Problem::internal(format!("{}: {error}", row.key)))?;
+            let bytes =
+                bytes.map_err(|error| Problem::internal(format!("{}: {error}", row.key)))?;
             self.next = place + 1;
             pieces.push(Piece { stream, offset, bytes: bytes.into() });
         }

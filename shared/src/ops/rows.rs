@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     job::{AccessKeyId, AttemptId, Job, JobKey, Name, ProjectId},
@@ -27,7 +27,7 @@ use crate::{
 pub const DUE_SHARDS: u32 = 8;
 
 /// A queue, and the project it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueueKey {
     /// The owner.
     pub project: ProjectId,

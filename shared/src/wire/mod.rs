@@ -16,4 +16,4 @@ pub use cursor::Cursor;
 pub use problem::Problem;
 pub use ranged::{RangeAsked, Ranged};
 pub use reply::Reply;
-pub use request::{Caller, Request, is_passing, parse_json};
+pub use request::{Caller, Request, SMALL_BODY_BYTES, is_passing, parse_json};

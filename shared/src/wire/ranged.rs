@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use super::{Body, Problem, Reply, Request};
 
 /// Which part of some bytes is asked for, before their length is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeAsked {
     part: Option<Part>,
     /// Only if the bytes still have this tag: else the whole is wanted.
@@ -71,6 +71,9 @@ impl Ranged {
         let reply = Reply::new(status, body)
             .with(header::CONTENT_TYPE, content_type)
             .with(header::ACCEPT_RANGES, "bytes")
+            // A browser must not take a user's bytes for a page of ours.
+            .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .with(header::CONTENT_SECURITY_POLICY, "sandbox")
             .with(header::ETAG, quoted(etag));
         if !self.partial {
             return reply;
@@ -129,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_range_that_starts_beyond_the_end_is_refused() {
-        for (header, size) in [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0)]
+        for (header, size) in
+            [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0)]
         {
             let asked = RangeAsked { part: parse(header), unless_changed: None };
             let refused = asked.within(size, "e");
@@ -139,9 +143,16 @@ mod tests {
 
     #[test]
     fn what_is_no_single_range_of_bytes_is_ignored() {
-        for header in
-            ["", "bytes", "bytes=", "bytes=-", "bytes=4-2", "bytes=0-1,3-4", "lines=1-2", "bytes=+1-2"]
-        {
+        for header in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=4-2",
+            "bytes=0-1,3-4",
+            "lines=1-2",
+            "bytes=+1-2",
+        ] {
             assert_eq!(parse(header), None, "{header}");
         }
     }

@@ -7,7 +7,11 @@ use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::{Body, Problem, problem::broken_off};
+use super::{Body, Problem, problem::broken_off, submit::parse_object};
+use crate::job::Name;
+
+/// The most bytes of a body that has a few fields.
+pub const SMALL_BODY_BYTES: u64 = 64 << 10;
 
 /// A request as every host hands it over.
 #[derive(Debug)]
@@ -55,13 +59,15 @@ impl Request {
 
     /// Refuses query parameters other than these.
     pub fn only_query(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.query.iter().find(|(key, _)| !known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some((key, _)) => Err(Problem::invalid(
-                key.as_str(),
-                format!("no such query parameter; known are {}", known.join(", ")),
-            )),
-        }
+        let Some((key, _)) = self.query.iter().find(|(key, _)| !known.contains(&key.as_str()))
+        else {
+            return Ok(());
+        };
+        let rule = match known {
+            [] => "no such query parameter: there are none here".into(),
+            known => format!("no such query parameter; known are {}", known.join(", ")),
+        };
+        Err(Problem::invalid(key.as_str(), rule))
     }
 
     /// A query parameter, parsed.
@@ -80,6 +86,21 @@ impl Request {
     pub fn parameter<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, Problem> {
         let text = self.parameters.get(name).map_or("", String::as_str);
         text.parse().map_err(|_| Problem::not_found(name, text))
+    }
+
+    /// The object that a route's `{bucket}` and `{*key}` name.
+    pub fn object(&self) -> Result<(Name, String), Problem> {
+        let part = |name: &str| self.parameters.get(name).map_or("", String::as_str);
+        let name = format!("{}/{}", part("bucket"), part("key"));
+        parse_object("", &name).map_err(|_| Problem::not_found("object", name))
+    }
+
+    /// A page's size: `?limit=`, 1 to `most`.
+    pub fn limit(&self, standard: usize, most: usize) -> Result<usize, Problem> {
+        let Some(limit) = self.query_as::<i64>("limit")? else { return Ok(standard) };
+        let outside = || Problem::invalid("limit", format!("{limit} is not within 1 to {most}"));
+        let limit = usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(outside)
     }
 
     /// Seconds that the caller is willing to wait: `?wait=N`, or `Prefer:

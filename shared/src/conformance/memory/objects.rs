@@ -123,17 +123,15 @@ impl Objects for MemoryObjects {
             Some(Range { start, .. }) if start >= info.size => {
                 return Err(ObjectsError::OutOfRange { size: info.size });
             }
-            Some(Range { start, end }) => {
-                start..end.unwrap_or(info.size).clamp(start, info.size)
-            }
+            Some(Range { start, end }) => start..end.unwrap_or(info.size).clamp(start, info.size),
         };
         // What is in memory has a length that memory can be addressed by.
         let within = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let bytes = stored.bytes.slice(within(part.start)..within(part.end));
         let chunks = (0..bytes.len()).step_by(CHUNK);
-        let body = stream::iter(chunks.map(move |from| {
-            Ok(bytes.slice(from..(from + CHUNK).min(bytes.len())))
-        }));
+        let body = stream::iter(
+            chunks.map(move |from| Ok(bytes.slice(from..(from + CHUNK).min(bytes.len())))),
+        );
         Ok(Some(StoredObject { info, part, body: body.boxed() }))
     }
 

@@ -11,9 +11,7 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::platform::{
-    Clock, Expect, Index, Key, Op, Page, Query, Row, Table, TableError, Wanted,
-};
+use crate::platform::{Clock, Expect, Index, Key, Op, Page, Query, Row, Table, TableError, Wanted};
 
 /// The most changes of a commit.
 const MOST_OPS: usize = 100;

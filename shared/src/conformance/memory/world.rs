@@ -246,7 +246,8 @@ impl Ask {
     /// With a body that comes piece by piece, its length known or not.
     #[must_use]
     pub fn stream(mut self, content_type: &str, pieces: &[&str], length: Option<u64>) -> Self {
-        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from((*piece).to_owned()))).collect();
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok(Bytes::from((*piece).to_owned()))).collect();
         self.body = Body::Stream { stream: futures::stream::iter(pieces).boxed(), length };
         self.header("content-type", content_type)
     }

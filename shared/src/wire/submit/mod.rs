@@ -11,7 +11,9 @@ mod task;
 
 pub use job::{Submission, TasksRequest};
 pub use query::{FIELDS as QUERY_FIELDS, from_query, in_query};
-pub use rules::{check_client_token, check_object_key, check_text, parse_name, within};
+pub use rules::{
+    check_client_token, check_object_key, check_text, parse_name, parse_object, within,
+};
 pub use shapes::{
     AfterRequest, FlatJobRequest, InputRequest, JobBody, JobRequest, NetworkRequest,
     ResourcesRequest, RetryRequest, SourceRequest, TaskRequest,

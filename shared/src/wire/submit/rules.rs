@@ -12,6 +12,16 @@ pub fn check_object_key(field: &str, key: &str) -> Result<(), Problem> {
     Err(Problem::invalid(field, "a key is 1 to 900 bytes without control characters"))
 }
 
+/// An object's name, `bucket/key`.
+pub fn parse_object(field: &str, text: &str) -> Result<(Name, String), Problem> {
+    let (bucket, key) = text
+        .split_once('/')
+        .filter(|(_, key)| !key.is_empty())
+        .ok_or_else(|| Problem::invalid(field, "an object is named `bucket/key`"))?;
+    check_object_key(field, key)?;
+    Ok((parse_name(field, bucket)?, key.to_owned()))
+}
+
 /// A client's token: 1 to 64 printable ASCII characters.
 pub fn check_client_token(field: &str, token: &str) -> Result<(), Problem> {
     if (1..=64).contains(&token.len()) && token.bytes().all(|b| (0x21..0x7f).contains(&b)) {

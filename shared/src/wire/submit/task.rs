@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use super::{
     AfterRequest, InputRequest, NetworkRequest, ResourcesRequest, RetryRequest, SourceRequest,
     TaskRequest,
-    rules::{check_object_key, check_path, check_user, parse_name, within},
+    rules::{check_path, check_user, parse_name, parse_object, within},
 };
 use crate::{
     agent,
@@ -253,12 +253,8 @@ fn source(field: &str, from: SourceRequest, limits: &Limits) -> Result<Source, P
             inline(&bytes.map_err(|error| Problem::invalid(field, format!("base 64: {error}")))?)
         }
         SourceRequest::Object(name) => {
-            let (bucket, key) = name
-                .split_once('/')
-                .filter(|(_, key)| !key.is_empty())
-                .ok_or_else(|| Problem::invalid(field, "an object is named `bucket/key`"))?;
-            check_object_key(field, key)?;
-            Ok(Source::Object { bucket: parse_name(field, bucket)?, key: key.to_owned() })
+            let (bucket, key) = parse_object(field, &name)?;
+            Ok(Source::Object { bucket, key })
         }
         SourceRequest::Upload(id) => Ok(Source::Upload(parse_name(field, &id)?.to_string())),
     }
