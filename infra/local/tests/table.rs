@@ -2,24 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use shared::platform::{Clock, Table};
+use common::{CACHE, SystemClock};
+use shared::platform::Table;
 use tarpon::table::RedbTable;
 use tempfile::TempDir;
 
-const CACHE: usize = 8 << 20;
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).unwrap();
-    }
-}
+mod common;
 
 async fn table() -> (Arc<dyn Table>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
