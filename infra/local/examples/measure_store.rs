@@ -1,6 +1,9 @@
-//! Measures the local table: durable commits a second and CPU for each, next to a bare write and fsync.
+//! Measures the local table and objects: what is durable a second and its CPU, next to a bare write and fsync.
 //!
-//! `cargo run --release -p tarpon --example measure_table -- FOLDER [SECONDS]`
+//! `cargo run --release -p tarpon --example measure_store -- FOLDER [SECONDS [JOBS]]`
+//!
+//! With JOBS, so many jobs' worth of rows and archives are written first, and
+//! the time that it takes to open the file after a crash is measured.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +14,16 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use shared::platform::{Clock, Expect, Index, Key, Mark, Op, Query, Table, Wanted};
-use tarpon::table::RedbTable;
+use shared::platform::{
+    Clock, Expect, Index, Key, Mark, ObjectKey, Objects, Op, Put, Query, Table, Wanted, one_chunk,
+};
+use tarpon::{
+    objects::{FileObjects, Signer},
+    store::Store,
+    table::RedbTable,
+};
 
 type Fallible<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -25,7 +35,7 @@ impl Clock for SystemClock {
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {
-        drop(getrandom::fill(bytes));
+        getrandom::fill(bytes).expect("the system has random bytes");
     }
 }
 
@@ -35,16 +45,129 @@ async fn main() -> Fallible {
     let folder = arguments.next().ok_or("which folder?")?;
     let seconds = arguments.next().map_or(Ok(3), |n| n.parse())?;
     let lasting = Duration::from_secs(seconds);
+    let jobs: u32 = arguments.next().map_or(Ok(0), |n| n.parse())?;
     let folder = tempfile::tempdir_in(folder)?;
     bare(folder.path(), lasting)?;
-    let clock = Arc::new(SystemClock);
-    let table = Arc::new(RedbTable::open(&folder.path().join("state.redb"), 8 << 20, clock)?);
+    let (table, objects) = open(folder.path())?;
+    if jobs > 0 {
+        keep(&table, &objects, jobs).await?;
+        crash(folder.path())?;
+    }
     for writers in [1, 4, 16, 64] {
         replace(&table, writers, lasting).await?;
     }
     lives(&table, 16, lasting).await?;
     read(&table, lasting).await?;
+    for size in [10 << 10, 60 << 10, 64 << 10] {
+        for writers in [1, 16] {
+            store(&objects, writers, size, lasting).await?;
+        }
+    }
+    stream(&objects).await?;
     println!("resident: {} MiB", resident()? >> 20);
+    Ok(())
+}
+
+fn open(folder: &Path) -> Fallible<(Arc<RedbTable>, Arc<FileObjects>)> {
+    let clock = Arc::new(SystemClock);
+    let store = Arc::new(Store::open(&folder.join("state.redb"), 8 << 20)?);
+    let table = RedbTable::new(Arc::clone(&store), Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let signer = Signer::new([7; 32]);
+    let objects = FileObjects::open(&folder.join("objects"), store, signer, clock)?;
+    Ok((Arc::new(table), Arc::new(objects)))
+}
+
+/// What jobs leave behind: two rows and a small archive each.
+async fn keep(table: &Arc<RedbTable>, objects: &Arc<FileObjects>, jobs: u32) -> Fallible {
+    const WRITERS: u32 = 32;
+    let meter = Meter::start()?;
+    let writing = (0..WRITERS).map(|writer| {
+        let (table, objects) = (Arc::clone(table), Arc::clone(objects));
+        tokio::spawn(async move {
+            for n in 0..jobs / WRITERS {
+                let id = format!("{:016x}{writer:02}{n}", Timestamp::now().as_microsecond());
+                let ops = ["spec", "project#2024-12"].map(|partition| {
+                    let wanted = Wanted { marks: BTreeMap::new(), ..row(0) };
+                    Op::Put(Key::new(partition, &id), Expect::Absent, wanted)
+                });
+                table.commit(ops.into()).await?;
+                let key = ObjectKey::stored(format!("project/job/{id}/{id}-1-0-0-1.tar"));
+                objects.put(&key, one_chunk(vec![7; 10 << 10]), Put::default()).await?;
+            }
+            Fallible::Ok(())
+        })
+    });
+    for writer in futures::future::join_all(writing).await {
+        writer??;
+    }
+    meter.report("keeping a job, 32 writers", jobs)?;
+    println!("resident after {jobs} jobs: {} MiB", resident()? >> 20);
+    Ok(())
+}
+
+/// Opens a copy of the file, as it lies there in the middle of its use.
+fn crash(folder: &Path) -> Fallible {
+    let copy = folder.join("copy.redb");
+    let bytes = std::fs::copy(folder.join("state.redb"), &copy)?;
+    let meter = Meter::start()?;
+    drop(Store::open(&copy, 8 << 20)?);
+    meter.report(&format!("opening {} MiB after a crash", bytes >> 20), 1)?;
+    let meter = Meter::start()?;
+    drop(Store::open(&copy, 8 << 20)?);
+    meter.report("opening it after it was closed", 1)?;
+    std::fs::remove_file(copy)?;
+    Ok(())
+}
+
+/// Objects of one size, each under a new name.
+async fn store(
+    objects: &Arc<FileObjects>,
+    writers: usize,
+    size: usize,
+    lasting: Duration,
+) -> Fallible {
+    let meter = Meter::start()?;
+    let until = meter.started + lasting;
+    let writing = (0..writers).map(|writer| {
+        let objects = Arc::clone(objects);
+        tokio::spawn(async move {
+            let mut count = 0_u32;
+            while Instant::now() < until {
+                let key = ObjectKey::stored(format!("{size}/{count:08}/{writer}-of-{writers}"));
+                objects.put(&key, one_chunk(vec![7; size]), Put::default()).await?;
+                count += 1;
+            }
+            Fallible::Ok(count)
+        })
+    });
+    let mut count = 0;
+    for writer in futures::future::join_all(writing).await {
+        count += writer??;
+    }
+    meter.report(&format!("storing {} KiB, {writers} writers", size >> 10), count)
+}
+
+/// A large object in and out.
+async fn stream(objects: &Arc<FileObjects>) -> Fallible {
+    const MEBIBYTES: u32 = 1024;
+    let key = ObjectKey::stored("large");
+    let piece = Bytes::from(vec![7; 64 << 10]);
+    let pieces = (0..MEBIBYTES * 16).map(move |_| Ok(piece.clone()));
+    let before = resident()?;
+    let meter = Meter::start()?;
+    objects.put(&key, futures::stream::iter(pieces).boxed(), Put::default()).await?;
+    meter.report("storing a MiB of 1 GiB", MEBIBYTES)?;
+    for _ in 0..2 {
+        let meter = Meter::start()?;
+        let mut stored = objects.get(&key, None).await?.ok_or("the object is gone")?;
+        let mut read = 0;
+        while let Some(bytes) = stored.body.try_next().await? {
+            read += bytes.len() as u64;
+        }
+        assert_eq!(read, stored.info.size);
+        meter.report("reading a MiB of 1 GiB", MEBIBYTES)?;
+    }
+    println!("memory that this took: {} KiB", resident()?.saturating_sub(before) >> 10);
     Ok(())
 }
 
