@@ -17,7 +17,7 @@ use bollard::{
     errors::Error,
     models::{
         ContainerState, ContainerStateStatusEnum as Status, ContainerSummary,
-        ContainerSummaryStateEnum as Listed,
+        ContainerSummaryStateEnum as Listed, SystemInfo,
     },
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
@@ -39,7 +39,7 @@ use super::{
     container::{self, Surroundings},
     deaths, fault,
     guard::Guard,
-    image::Images,
+    image::{self, Images},
     network::Networks,
 };
 use crate::runtime::{
@@ -106,14 +106,11 @@ impl DockerRuntime {
         })?;
         let config = DockerConfig { home, ..config };
         let version = client.version().await.map_err(failed)?;
-        let part = |part: Option<String>| part.unwrap_or_default();
-        let platform = format!("{}/{}", part(version.os), part(version.arch));
-        let total = match config.total {
-            Some(total) => total,
-            None => whole_machine(&client).await.map_err(failed)?,
-        };
+        let about = client.info().await.map_err(failed)?;
+        let kind = image::kind(&version, &about);
+        let total = config.total.unwrap_or_else(|| whole_machine(&about));
         let runtime = Arc::new(DockerRuntime {
-            images: Images::new(client.clone(), platform, config.registries.clone()),
+            images: Images::new(client.clone(), kind, config.registries.clone()),
             networks: Networks::new(client.clone(), &config.instance, config.shield),
             room: Room::new(total),
             launching: Keyed::default(),
@@ -327,13 +324,12 @@ fn enterable(folder: &Path) -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-async fn whole_machine(engine: &Docker) -> Result<Resources, Error> {
-    let info = engine.info().await?;
+fn whole_machine(engine: &SystemInfo) -> Resources {
     let number = |found: Option<i64>| u32::try_from(found.unwrap_or(0)).unwrap_or(u32::MAX);
-    Ok(Resources {
-        cpu_millis: number(info.ncpu).saturating_mul(1_000),
-        memory_mib: number(info.mem_total.map(|bytes| bytes >> 20)),
-    })
+    Resources {
+        cpu_millis: number(engine.ncpu).saturating_mul(1_000),
+        memory_mib: number(engine.mem_total.map(|bytes| bytes >> 20)),
+    }
 }
 
 fn is_network_lost(error: &Error) -> bool {

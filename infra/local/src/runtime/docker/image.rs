@@ -6,6 +6,11 @@
 //! and is run by the digest that the registry answered with. One that came
 //! from no registry (built or loaded here) belongs to the machine, whose
 //! projects all may run it, by its id.
+//!
+//! Engines with Docker's own image store tell the two apart: only what came
+//! from a registry has a registry's digest. Those with containerd's store, and
+//! Podman, give digests to all. There, what has a tag is taken for the
+//! machine's, since we pull by digest alone: only the operator makes tags.
 
 use std::{collections::HashMap, pin::pin, sync::Mutex, time::Duration};
 
@@ -13,7 +18,7 @@ use bollard::{
     Docker,
     auth::DockerCredentials,
     errors::Error,
-    models::{ImageInspect, OciPlatform},
+    models::{ImageInspect, OciPlatform, SystemInfo, SystemVersion},
     query_parameters::CreateImageOptionsBuilder,
 };
 use futures::TryStreamExt;
@@ -36,10 +41,18 @@ const KEPT: usize = 1_000;
 /// How long a pull may go on without a sign of progress.
 const STALLED: Duration = Duration::from_mins(5);
 
+/// What the engine is, as far as its images go.
+pub(super) struct EngineKind {
+    /// What it runs, `os/architecture`.
+    pub(super) platform: String,
+    /// Whether an image that came from no registry has no digest.
+    pub(super) tells_origin: bool,
+}
+
 /// Looks up images.
 pub(super) struct Images {
     engine: Docker,
-    platform: String,
+    kind: EngineKind,
     guard: Guard,
     asking: Keyed<Access>,
     known: Mutex<HashMap<Access, Known>>,
@@ -59,9 +72,9 @@ struct Known {
 }
 
 impl Images {
-    /// Of an engine that runs images of `platform`.
-    pub(super) fn new(engine: Docker, platform: String, guard: Guard) -> Self {
-        Images { engine, platform, guard, asking: Keyed::default(), known: Mutex::default() }
+    /// The images of this engine.
+    pub(super) fn new(engine: Docker, kind: EngineKind, guard: Guard) -> Self {
+        Images { engine, kind, guard, asking: Keyed::default(), known: Mutex::default() }
     }
 
     pub(super) async fn resolve(
@@ -73,7 +86,7 @@ impl Images {
         let here = self.inspect(image, image.as_str()).await?;
         let by_id = image.as_str().starts_with("sha256:");
         match &here {
-            Some(here) if is_local(here) => return self.resolved(image, id(here), here),
+            Some(here) if self.is_local(here) => return self.resolved(image, id(here), here),
             None if by_id => return Err(ResolveError::NotFound(image.clone())),
             Some(_) | None => {}
         }
@@ -146,13 +159,18 @@ impl Images {
             Err(error) => return Err(ResolveError::Unavailable(Box::new(error))),
         }
         let found = self.engine.inspect_registry_image(name, credentials.map(login)).await;
-        let found = found.map_err(|error| fault::resolve_error(image, error))?;
+        let found = found.map_err(|error| match fault::answer(&error) {
+            Some((404, message)) if message.trim() == "Not Found" => {
+                unusable("this engine cannot ask registries; pull or load it by hand".to_owned())
+            }
+            _ => fault::resolve_error(image, error),
+        })?;
         let runs = |platform: &OciPlatform| self.runs(&text(platform));
         if !found.platforms.is_empty() && !found.platforms.iter().any(runs) {
             let there = found.platforms.iter().map(text).collect::<Vec<_>>().join(", ");
             return Err(unusable(format!(
                 "it is for {there}, and this machine is {}",
-                self.platform
+                self.kind.platform
             )));
         }
         found.descriptor.digest.ok_or_else(|| unusable("its registry tells no digest".to_owned()))
@@ -205,7 +223,7 @@ impl Images {
         };
         let platform = text(&platform);
         if !self.runs(&platform) {
-            let why = format!("it is for {platform}, and this machine is {}", self.platform);
+            let why = format!("it is for {platform}, and this machine is {}", self.kind.platform);
             return Err(ResolveError::Unusable { image: image.clone(), why });
         }
         let config = here.config.clone().unwrap_or_default();
@@ -222,8 +240,20 @@ impl Images {
         })
     }
 
+    /// Whether the image belongs to the machine.
+    fn is_local(&self, image: &ImageInspect) -> bool {
+        let pulled = image.identity.as_ref().and_then(|identity| identity.pull.as_ref());
+        let has = |names: &Option<Vec<String>>| names.iter().flatten().next().is_some();
+        match pulled {
+            _ if !has(&image.repo_digests) => true,
+            _ if self.kind.tells_origin => false,
+            Some(pulled) if !pulled.is_empty() => false,
+            Some(_) | None => has(&image.repo_tags),
+        }
+    }
+
     fn runs(&self, platform: &str) -> bool {
-        platform == self.platform
+        platform == self.kind.platform
     }
 
     fn known(&self, access: &Access) -> Option<ResolvedImage> {
@@ -243,10 +273,6 @@ impl Images {
     }
 }
 
-fn is_local(image: &ImageInspect) -> bool {
-    image.repo_digests.as_ref().is_none_or(Vec::is_empty)
-}
-
 /// Whether the image came from a registry under the name that is asked for.
 fn came_as(reference: &str, image: &ImageInspect) -> bool {
     let digests = image.repo_digests.iter().flatten();
@@ -258,6 +284,19 @@ fn familiar(reference: &str) -> &str {
     let name = repository(reference);
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
     name.strip_prefix("library/").unwrap_or(name)
+}
+
+/// The engine, by what it says of itself.
+pub(super) fn kind(version: &SystemVersion, info: &SystemInfo) -> EngineKind {
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    let components = version.components.iter().flatten();
+    let podman = components.into_iter().any(|component| component.name.starts_with("Podman"));
+    let mut status = info.driver_status.iter().flatten().flatten();
+    let containerd = status.any(|word| word.starts_with("io.containerd.snapshotter"));
+    EngineKind {
+        platform: format!("{}/{}", part(&version.os), part(&version.arch)),
+        tells_origin: !podman && !containerd,
+    }
 }
 
 fn id(image: &ImageInspect) -> String {

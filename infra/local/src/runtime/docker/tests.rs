@@ -51,7 +51,9 @@ impl DockerStage {
     }
 
     async fn with(registries: Vec<Cidr>) -> Self {
-        let engine = detect(None).await.expect("these tests need a container engine");
+        let host = std::env::var_os("DOCKER_HOST").and_then(|host| host.into_string().ok());
+        let engine = detect(host.as_deref()).await;
+        let engine = engine.expect("these tests need a container engine");
         let folder = tempfile::Builder::new().prefix("t").rand_bytes(10).tempdir().unwrap();
         let stand_in = StandIn::in_(&folder.path().join("home"), Path::new(agent::HOME));
         let name = folder.path().file_name().unwrap().to_str().unwrap();
@@ -153,9 +155,8 @@ async fn import(engine: &Docker, name: &str, changes: &[&str]) {
     let mut tar = tar::Builder::new(Vec::new());
     tar.append_path_with_name(&passwd, "etc/passwd").unwrap();
     let body = body_full(tar.into_inner().unwrap().into());
-    let (repository, tag) = name.rsplit_once(':').unwrap();
     let changes = changes.iter().map(|change| (*change).to_owned()).collect();
-    let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag);
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(name);
     let made = engine.create_image(Some(options.changes(changes).build()), Some(body), None);
     made.try_collect::<Vec<_>>().await.unwrap();
 }

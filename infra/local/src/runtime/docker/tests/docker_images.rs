@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::runtime::docker::image::{EngineKind, Images};
 
 /// Debian's `docker-registry`, on a port of its own, that knows one user.
 struct Registry {
@@ -227,11 +228,8 @@ async fn an_image_for_another_platform_is_unusable() {
     let runtime = stage.runtime();
     let found = runtime.resolve(project(1), &image, Some(&alice())).await.unwrap();
     // The same image on a machine that is of another kind.
-    let other = super::super::image::Images::new(
-        engine.clone(),
-        "linux/other".into(),
-        stage.config.registries.clone(),
-    );
+    let kind = EngineKind { platform: "linux/other".into(), tells_origin: true };
+    let other = Images::new(engine.clone(), kind, stage.config.registries.clone());
     for name in [image.as_str(), IMAGE] {
         let asked = other.resolve(project(1), &name.parse().unwrap(), Some(&alice())).await;
         let why = match asked {
@@ -240,5 +238,26 @@ async fn an_image_for_another_platform_is_unusable() {
         };
         assert_eq!(why, format!("it is for {}, and this machine is linux/other", found.platform));
     }
+    registry.drop_local(&engine).await;
+}
+
+#[tokio::test]
+async fn where_every_image_has_a_digest_a_tag_makes_it_the_machines() {
+    let (stage, registry) = with_registry().await;
+    let engine = stage.client();
+    let image = registry.push(&engine, &[]).await;
+    let found = stage.runtime().resolve(project(1), &image, Some(&alice())).await.unwrap();
+    let id = engine.inspect_image(&found.digest).await.unwrap().id.unwrap();
+    let kind = EngineKind { platform: found.platform.clone(), tells_origin: false };
+    let images = Images::new(engine.clone(), kind, stage.config.registries.clone());
+
+    // Ours, by digest alone.
+    let denied = images.resolve(project(2), &id.parse().unwrap(), None).await;
+    assert!(matches!(denied, Err(ResolveError::Denied(_))), "{denied:?}");
+    // The operator's, who has named it here.
+    let options = TagImageOptionsBuilder::new().repo(&stage.config.instance).tag("1").build();
+    engine.tag_image(&id, Some(options)).await.unwrap();
+    let name = format!("{}:1", stage.config.instance).parse().unwrap();
+    assert_eq!(images.resolve(project(2), &name, None).await.unwrap().digest, id);
     registry.drop_local(&engine).await;
 }
