@@ -97,7 +97,7 @@ fn a_large_output_takes_no_more_memory_than_a_small_one() {
     let large = large.member(&world.text("work/large")).unwrap();
     assert_eq!(large.size, 200 << 20);
     let mut zeros = ring::digest::Context::new(&ring::digest::SHA256);
-    (0..200).for_each(|_| zeros.update(&[0; 1 << 20]));
+    (0..200).for_each(|_| zeros.update(&vec![0; 1 << 20]));
     let zeros = data_encoding::HEXLOWER.encode(zeros.finish().as_ref());
     assert_eq!(large.sha256, Some(zeros));
 }
