@@ -1,6 +1,6 @@
 //! Bringing home what the process left: one archive, put where it may go.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -10,8 +10,7 @@ use shared::{
     archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
 };
 use tokio::{
-    sync::mpsc,
-    task::{JoinHandle, spawn_blocking},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
@@ -84,7 +83,7 @@ async fn pack(plan: &Plan, settings: &Settings, ran: &Ran) -> Result<Archive, St
         work()
     } else {
         // The user's files may be many, and on a disk that hangs.
-        spawn_blocking(work).await.map_err(io::Error::other).flatten()
+        finished(aside(work)).await
     };
     packed.map_err(|error| format!("the outputs cannot be read: {}", plain(&error)))
 }
@@ -158,8 +157,8 @@ async fn store(
                     let (body, writer) = stream(Arc::clone(packing));
                     let put = service.put(&grant, body).await;
                     // What was sent, though its answer was lost, is what is there.
-                    let written = timeout(SETTLING, writer).await.ok().and_then(Result::ok);
-                    packed = written.and_then(Result::ok).or(packed);
+                    let written = timeout(SETTLING, finished(writer)).await;
+                    packed = written.ok().and_then(Result::ok).or(packed);
                     put.map(|put| (put, info(packing, packed.clone(), String::new())))
                 }
             },
@@ -184,10 +183,10 @@ async fn store(
 }
 
 /// Starts to pack on a thread of its own.
-fn stream(packing: Arc<Packing>) -> (Outgoing, JoinHandle<io::Result<Packed>>) {
+fn stream(packing: Arc<Packing>) -> (Outgoing, Aside<Packed>) {
     let (sender, chunks) = mpsc::channel(WAITING);
     let left = packing.length();
-    let writer = spawn_blocking(move || {
+    let writer = aside(move || {
         let packed = packing.write(Threads::Two, &mut |chunk| {
             let sent = sender.blocking_send(Ok(Bytes::from_owner(chunk)));
             sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -199,4 +198,19 @@ fn stream(packing: Arc<Packing>) -> (Outgoing, JoinHandle<io::Result<Packed>>) {
         packed
     });
     (Outgoing::Stream { chunks, left }, writer)
+}
+
+/// Work that is done on a thread of its own. Nobody waits for it in the end:
+/// a disk that hangs does not keep the agent from reporting.
+type Aside<T> = io::Result<oneshot::Receiver<io::Result<T>>>;
+
+fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Aside<T> {
+    let (done, result) = oneshot::channel();
+    // Whether anybody still listens is not its concern.
+    thread::Builder::new().spawn(move || done.send(work()).ok())?;
+    Ok(result)
+}
+
+async fn finished<T>(aside: Aside<T>) -> io::Result<T> {
+    aside?.await.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")))
 }

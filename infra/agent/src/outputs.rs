@@ -5,10 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobMatcher};
+use glob::{MatchOptions, Pattern};
 
 /// Where a pattern is not looked for: what is there is nobody's output.
 const PASSED_BY: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// `*` and `?` stay within a name, `**` does not.
+const AS_IN_A_SHELL: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 /// The paths that outputs stand for, and the outputs that stand for none.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,21 +39,14 @@ pub fn find(outputs: &[String], foreign: &[PathBuf]) -> Outputs {
             continue;
         }
         let before = found.paths.len();
-        if let Some(matcher) = matcher(output) {
-            search(&root(output), &matcher, foreign, &mut found.paths);
+        if let Ok(pattern) = Pattern::new(output) {
+            search(&root(output), &pattern, foreign, &mut found.paths);
         }
         if found.paths.len() == before {
             found.missing.push(output.into());
         }
     }
     found
-}
-
-/// `*` and `?` stay within a name, `**` does not. Braces have no meaning.
-fn matcher(pattern: &str) -> Option<GlobMatcher> {
-    let pattern = pattern.replace('{', "[{]").replace('}', "[}]");
-    let glob = GlobBuilder::new(&pattern).literal_separator(true).build().ok()?;
-    Some(glob.compile_matcher())
 }
 
 /// The folder that all matches of a pattern are in.
@@ -58,17 +58,17 @@ fn root(pattern: &str) -> PathBuf {
 
 /// A folder that matches is taken whole, so it is not looked into. Links are
 /// not followed.
-fn search(folder: &Path, matcher: &GlobMatcher, foreign: &[PathBuf], found: &mut Vec<PathBuf>) {
+fn search(folder: &Path, pattern: &Pattern, foreign: &[PathBuf], found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         if foreign.contains(&path) || PASSED_BY.iter().any(|passed| path == Path::new(passed)) {
             continue;
         }
-        if matcher.is_match(&path) {
+        if pattern.matches_with(&path.to_string_lossy(), AS_IN_A_SHELL) {
             found.push(path);
         } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&path, matcher, foreign, found);
+            search(&path, pattern, foreign, found);
         }
     }
 }

@@ -131,20 +131,29 @@ impl Service {
 
     /// Puts a body to where it was granted.
     ///
-    /// On a connection of its own: one that the service has just closed would
-    /// be noticed only with the body half spent.
+    /// A stream goes on a connection of its own: on the last one, closed by the
+    /// service just now, it would be half spent before that is noticed.
     pub async fn put(&self, grant: &Upload, body: Outgoing) -> Result<Put, CallError> {
         let target = self.target(&grant.url)?;
-        let mut request = target.request(Method::PUT);
-        for (name, value) in &grant.headers {
-            // It follows from the body.
-            if !name.eq_ignore_ascii_case("content-length") {
-                request = request.header(name, value);
+        let build = |body| {
+            let mut request = target.request(Method::PUT);
+            for (name, value) in &grant.headers {
+                // It follows from the body.
+                if !name.eq_ignore_ascii_case("content-length") {
+                    request = request.header(name, value);
+                }
             }
-        }
-        let request = request.body(body).map_err(|_| CallError::BadUrl(BadAddress::Malformed))?;
-        let address = target.address.as_ref().unwrap_or(&self.address);
-        let response = send(&mut connect(address).await?, request).await?;
+            request.body(body).map_err(|_| CallError::BadUrl(BadAddress::Malformed))
+        };
+        let response = match (&target.address, body) {
+            (None, Outgoing::Whole(bytes)) => {
+                self.exchange(|| build(Outgoing::Whole(bytes.clone()))).await?
+            }
+            (address, body) => {
+                let address = address.as_ref().unwrap_or(&self.address);
+                send(&mut connect(address).await?, build(body)?).await?
+            }
+        };
         let status = response.status();
         if status == StatusCode::PRECONDITION_FAILED {
             return Ok(Put::Present);
