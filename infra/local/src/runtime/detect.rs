@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// for ever.
 const CALL_SECONDS: u64 = 120;
 
-/// The engine at `host` (as in `DOCKER_HOST`), or else the first that answers:
-/// Docker's, Docker's without root, Podman's, Podman's without root.
+/// The engine at `host` (as in `DOCKER_HOST`), or else Docker's, or Docker's
+/// without root. Podman is not looked for: it is taken when it is asked for.
 pub async fn detect(host: Option<&str>) -> Result<Engine, NoEngine> {
     let hosts = match host {
         Some(host) => vec![host.to_owned()],
@@ -55,12 +55,7 @@ pub async fn detect(host: Option<&str>) -> Result<Engine, NoEngine> {
 
 fn usual() -> Vec<String> {
     let user = rustix::process::getuid().as_raw();
-    let sockets = [
-        "/var/run/docker.sock".to_owned(),
-        format!("/run/user/{user}/docker.sock"),
-        "/run/podman/podman.sock".to_owned(),
-        format!("/run/user/{user}/podman/podman.sock"),
-    ];
+    let sockets = ["/var/run/docker.sock".to_owned(), format!("/run/user/{user}/docker.sock")];
     let there = |path: &&String| Path::new(path).exists();
     // The first even when it is not there, so that the message names a place.
     let found = sockets.iter().skip(1).filter(there);

@@ -24,7 +24,9 @@ pub(super) fn is_missing(error: &Error) -> bool {
 /// Whether the thing is there already, or in a state in which there is nothing
 /// left to do.
 pub(super) fn is_conflict(error: &Error) -> bool {
-    matches!(answer(error), Some((409 | 304, _)))
+    // The words are Podman's, which answers with status 500.
+    let taken = |message: &str| message.contains("that name is already in use");
+    answer(error).is_some_and(|(status, text)| matches!(status, 409 | 304) || taken(text))
 }
 
 /// Signs of a machine that is full. They pass.
