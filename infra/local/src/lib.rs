@@ -1,5 +1,6 @@
 //! Tarpon on one machine: the local platform, its gateway, and the command line.
 
+pub mod clock;
 pub mod objects;
 pub mod runtime;
 pub mod store;
