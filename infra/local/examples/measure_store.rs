@@ -15,29 +15,17 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
 use shared::platform::{
     Clock, Expect, Index, Key, Mark, ObjectKey, Objects, Op, Put, Query, Table, Wanted, one_chunk,
 };
 use tarpon::{
+    clock::SystemClock,
     objects::{FileObjects, Signer},
     store::Store,
     table::RedbTable,
 };
 
 type Fallible<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the system has random bytes");
-    }
-}
 
 #[tokio::main]
 async fn main() -> Fallible {
@@ -58,7 +46,7 @@ async fn main() -> Fallible {
     }
     lives(&table, 16, lasting).await?;
     read(&table, lasting).await?;
-    for size in [10 << 10, 60 << 10, 64 << 10] {
+    for size in [10 << 10, 30 << 10, 32 << 10] {
         for writers in [1, 16] {
             store(&objects, writers, size, lasting).await?;
         }
@@ -85,7 +73,7 @@ async fn keep(table: &Arc<RedbTable>, objects: &Arc<FileObjects>, jobs: u32) -> 
         let (table, objects) = (Arc::clone(table), Arc::clone(objects));
         tokio::spawn(async move {
             for n in 0..jobs / WRITERS {
-                let id = format!("{:016x}{writer:02}{n}", Timestamp::now().as_microsecond());
+                let id = format!("{:016x}{writer:02}{n}", SystemClock.now().as_microsecond());
                 let ops = ["spec", "project#2024-12"].map(|partition| {
                     let wanted = Wanted { marks: BTreeMap::new(), ..row(0) };
                     Op::Put(Key::new(partition, &id), Expect::Absent, wanted)
@@ -224,7 +212,7 @@ async fn lives(table: &Arc<RedbTable>, writers: usize, lasting: Duration) -> Fal
             let mut count = 0_u32;
             let slots = Key::new("slots", "queue");
             while Instant::now() < until {
-                let id = format!("{:016x}{writer:02}", Timestamp::now().as_microsecond());
+                let id = format!("{:016x}{writer:02}", SystemClock.now().as_microsecond());
                 let record = Key::new("project#2025-01", &id);
                 let spec = Key::new("spec", &id);
                 table
@@ -299,7 +287,7 @@ impl Meter {
     }
 
     fn report(&self, what: &str, count: u32) -> Fallible {
-        let (took, cpu) = (self.started.elapsed(), cpu()? - self.cpu);
+        let (took, cpu) = (self.started.elapsed(), cpu()?.saturating_sub(self.cpu));
         let rate = f64::from(count) / took.as_secs_f64();
         println!("{what}: {rate:.0}/s, {:?} each, {:?} of CPU each", took / count, cpu / count);
         Ok(())

@@ -12,17 +12,23 @@ pub mod objects;
 pub mod runtime;
 pub mod table;
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use jiff::{SignedDuration, Timestamp};
 
 /// Text that nobody used before: each run of a check works under such a name.
 pub(crate) fn fresh() -> String {
     // The standard library's hashers are seeded by the system.
     let random = || RandomState::new().build_hasher().finish();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}-{:016x}{:016x}", since.as_secs(), random(), random())
+    format!("{:x}-{:016x}{:016x}", in_seconds(0).as_second(), random(), random())
+}
+
+/// So many seconds from now, or before now: a whole second, since a store need
+/// not keep more of a time.
+#[expect(clippy::disallowed_methods, reason = "what is checked may be a clock's width away")]
+pub(crate) fn in_seconds(seconds: i64) -> Timestamp {
+    let at = Timestamp::now() + SignedDuration::from_secs(seconds);
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// Declares the checks of a suite: a function that runs all, and a macro that

@@ -1,7 +1,6 @@
 //! What a [`Table`] is: one check for each thing that its documentation says.
 
 #![expect(missing_docs, reason = "a check's name is the sentence that it holds the table to")]
-#![expect(clippy::missing_panics_doc, reason = "panicking is how a check tells")]
 #![expect(clippy::unwrap_used, reason = "an outcome that should not be is a failed check")]
 
 use std::{
@@ -11,15 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, future::join_all, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::fresh;
+use super::{fresh, in_seconds as soon};
 use crate::platform::{Expect, Index, Key, Mark, Op, Page, Query, Row, Table, TableError, Wanted};
 
 super::suite! {
     ($)
     /// Makes a test of every check that a table has to pass. It takes the path
-    /// of an `async fn` that returns the table, as something that derefs to
+    /// of a function that returns, in time, the table, as something that derefs to
     /// `dyn Table`, and whatever has to be kept until the check is over.
     table_suite, &dyn Table, table:
     what_was_put_is_got,
@@ -112,7 +111,7 @@ pub async fn an_absent_row_that_is_there_exists(table: &dyn Table) {
 
     let refused = put(table, &key, Expect::Absent, "second").await;
 
-    assert_exists(refused, &key);
+    assert_exists(&refused, &key);
     assert_body(table, &key, Some("first")).await;
 }
 
@@ -121,15 +120,15 @@ pub async fn a_stale_writer_is_told_so(table: &dyn Table) {
     put(table, &key, Expect::Absent, "1").await.unwrap();
     put(table, &key, Expect::Version(1), "2").await.unwrap();
 
-    assert_stale(put(table, &key, Expect::Version(1), "late").await, &key);
-    assert_stale(put(table, &key, Expect::Version(3), "early").await, &key);
+    assert_stale(&put(table, &key, Expect::Version(1), "late").await, &key);
+    assert_stale(&put(table, &key, Expect::Version(3), "early").await, &key);
     assert_body(table, &key, Some("2")).await;
 }
 
 pub async fn a_version_of_a_row_that_is_not_there_is_stale(table: &dyn Table) {
     let key = key("a");
-    assert_stale(put(table, &key, Expect::Version(1), "x").await, &key);
-    assert_stale(delete(table, &key, Expect::Version(1)).await, &key);
+    assert_stale(&put(table, &key, Expect::Version(1), "x").await, &key);
+    assert_stale(&delete(table, &key, Expect::Version(1)).await, &key);
     assert_body(table, &key, None).await;
 }
 
@@ -149,7 +148,7 @@ pub async fn removing_is_conditional(table: &dyn Table) {
     let key = key("a");
     put(table, &key, Expect::Absent, "1").await.unwrap();
 
-    assert_stale(delete(table, &key, Expect::Version(2)).await, &key);
+    assert_stale(&delete(table, &key, Expect::Version(2)).await, &key);
     assert_body(table, &key, Some("1")).await;
     delete(table, &key, Expect::Anything).await.unwrap();
     assert_body(table, &key, None).await;
@@ -166,11 +165,11 @@ pub async fn a_check_changes_nothing_and_guards_the_rest(table: &dyn Table) {
     let check = |expect| Op::Check(guard.clone(), expect);
     let write = || Op::Put(guarded.clone(), Expect::Anything, plain("x"));
 
-    assert_stale(table.commit(vec![write(), check(Expect::Version(1))]).await, &guard);
+    assert_stale(&table.commit(vec![write(), check(Expect::Version(1))]).await, &guard);
     assert_body(table, &guarded, None).await;
 
     put(table, &guard, Expect::Absent, "guard").await.unwrap();
-    assert_exists(table.commit(vec![check(Expect::Absent), write()]).await, &guard);
+    assert_exists(&table.commit(vec![check(Expect::Absent), write()]).await, &guard);
     assert_body(table, &guarded, None).await;
 
     table.commit(vec![check(Expect::Version(1)), write()]).await.unwrap();
@@ -192,7 +191,7 @@ pub async fn a_commit_is_whole_or_absent(table: &dyn Table) {
         ]
     };
 
-    assert_stale(table.commit(ops(Expect::Version(7))).await, &odd);
+    assert_stale(&table.commit(ops(Expect::Version(7))).await, &odd);
 
     assert_body(table, &kept, Some("before")).await;
     assert_body(table, &gone, Some("before")).await;
@@ -217,10 +216,10 @@ pub async fn the_first_change_that_fails_decides(table: &dyn Table) {
     let put = Op::Put(fine.clone(), Expect::Absent, plain("y"));
 
     let first = [put.clone(), exists.clone(), stale.clone(), crowded.clone()];
-    assert_exists(table.commit(first.to_vec()).await, &taken);
+    assert_exists(&table.commit(first.to_vec()).await, &taken);
     let first = [put.clone(), stale.clone(), crowded.clone(), exists.clone()];
-    assert_stale(table.commit(first.to_vec()).await, &absent);
-    assert_full(table.commit(vec![crowded, put, exists, stale]).await, &full);
+    assert_stale(&table.commit(first.to_vec()).await, &absent);
+    assert_full(&table.commit(vec![crowded, put, exists, stale]).await, &full);
     assert_body(table, &fine, None).await;
 }
 
@@ -232,7 +231,7 @@ pub async fn a_hundred_changes_are_one_commit(table: &dyn Table) {
         puts.chain([Op::Check(place(99), last)]).collect::<Vec<_>>()
     };
 
-    assert_stale(table.commit(ops(Expect::Version(1))).await, &place(99));
+    assert_stale(&table.commit(ops(Expect::Version(1))).await, &place(99));
     assert_eq!(walk(table, &Query::partition(&partition)).await, Vec::<Row>::new());
     table.commit(ops(Expect::Absent)).await.unwrap();
     assert_eq!(walk(table, &Query::partition(&partition)).await.len(), 99);
@@ -241,13 +240,13 @@ pub async fn a_hundred_changes_are_one_commit(table: &dyn Table) {
 pub async fn of_writers_with_the_same_version_one_wins(table: &dyn Table) {
     let key = key("a");
     put(table, &key, Expect::Absent, "start").await.unwrap();
-    race(table, &key, Expect::Version(1), |refused| assert_stale(refused, &key)).await;
+    race(table, &key, Expect::Version(1), |refused| assert_stale(&refused, &key)).await;
     assert_eq!(table.get(&key).await.unwrap().unwrap().version, 2);
 }
 
 pub async fn of_writers_of_an_absent_row_one_wins(table: &dyn Table) {
     let key = key("a");
-    race(table, &key, Expect::Absent, |refused| assert_exists(refused, &key)).await;
+    race(table, &key, Expect::Absent, |refused| assert_exists(&refused, &key)).await;
     assert_eq!(table.get(&key).await.unwrap().unwrap().version, 1);
 }
 
@@ -264,7 +263,7 @@ pub async fn increments_by_version_lose_nothing(table: &dyn Table) {
                 let next = (count + 1).to_string();
                 match put(table, &key, Expect::Version(row.version), &next).await {
                     Ok(()) => break,
-                    refused => assert_stale(refused, &key),
+                    refused => assert_stale(&refused, &key),
                 }
             }
         }
@@ -295,7 +294,7 @@ pub async fn an_empty_body_is_a_row(table: &dyn Table) {
     let key = key("a");
     put(table, &key, Expect::Absent, "").await.unwrap();
     assert_body(table, &key, Some("")).await;
-    assert_exists(put(table, &key, Expect::Absent, "").await, &key);
+    assert_exists(&put(table, &key, Expect::Absent, "").await, &key);
 }
 
 pub async fn keys_may_hold_any_text(table: &dyn Table) {
@@ -401,7 +400,7 @@ pub async fn pages_are_whole_in_both_directions(table: &dyn Table) {
     for limit in [1, 5, 7, 17, 1000] {
         for backwards in [false, true] {
             let (from, to) = ("03".to_owned(), Some("20".to_owned()));
-            let query = Query { from, to, limit, backwards, ..Query::partition(&partition) };
+            let query = Query { from, to, backwards, limit, ..Query::partition(&partition) };
             let mut rows = walk(table, &query).await;
             if backwards {
                 rows.reverse();
@@ -527,7 +526,7 @@ pub async fn an_index_is_paged_whole(table: &dyn Table) {
     let mut expected: Vec<&str> = all.iter().map(String::as_str).collect();
     for backwards in [false, true] {
         for limit in [1, 4, 1000] {
-            let query = Query { limit, backwards, ..Query::index(Index::Queue, &shard) };
+            let query = Query { backwards, limit, ..Query::index(Index::Queue, &shard) };
             eventually(table, &query, &expected).await;
         }
         expected.reverse();
@@ -569,9 +568,9 @@ pub async fn a_row_does_not_count_once_it_has_expired(table: &dyn Table) {
     let key = key("a");
     put_expiring(table, &key, soon(-60)).await;
     assert_eq!(table.get(&key).await.unwrap(), None);
-    assert_stale(table.commit(vec![Op::Check(key.clone(), Expect::Version(1))]).await, &key);
-    assert_stale(put(table, &key, Expect::Version(1), "x").await, &key);
-    assert_stale(delete(table, &key, Expect::Version(1)).await, &key);
+    assert_stale(&table.commit(vec![Op::Check(key.clone(), Expect::Version(1))]).await, &key);
+    assert_stale(&put(table, &key, Expect::Version(1), "x").await, &key);
+    assert_stale(&delete(table, &key, Expect::Version(1)).await, &key);
     table.commit(vec![Op::Check(key.clone(), Expect::Absent)]).await.unwrap();
     delete(table, &key, Expect::Anything).await.unwrap();
 }
@@ -613,7 +612,7 @@ pub async fn an_expired_row_can_be_put_anew(table: &dyn Table) {
 pub async fn a_row_counts_until_it_expires(table: &dyn Table) {
     let key = key("a");
     put_expiring(table, &key, soon(3600)).await;
-    assert_exists(put(table, &key, Expect::Absent, "x").await, &key);
+    assert_exists(&put(table, &key, Expect::Absent, "x").await, &key);
     // A row that is put again without an expiry has none.
     put(table, &key, Expect::Version(1), "kept").await.unwrap();
     assert_eq!(table.get(&key).await.unwrap().unwrap().expires_at, None);
@@ -653,15 +652,15 @@ pub async fn joining_twice_and_leaving_twice_is_fine(table: &dyn Table) {
 
 pub async fn a_full_set_takes_nobody_new(table: &dyn Table) {
     let key = key("set");
-    assert_full(join(table, &key, "m", 0).await, &key);
+    assert_full(&join(table, &key, "m", 0).await, &key);
     for member in ["a", "b", "c"] {
         join(table, &key, member, 3).await.unwrap();
     }
-    assert_full(join(table, &key, "d", 3).await, &key);
+    assert_full(&join(table, &key, "d", 3).await, &key);
     // A member may stay though the limit has sunk, and nobody joins until enough have left.
     join(table, &key, "a", 2).await.unwrap();
     leave(table, &key, "b").await;
-    assert_full(join(table, &key, "d", 2).await, &key);
+    assert_full(&join(table, &key, "d", 2).await, &key);
     leave(table, &key, "c").await;
     join(table, &key, "d", 2).await.unwrap();
     assert_eq!(table.members(&key).await.unwrap(), ["a", "d"]);
@@ -681,7 +680,7 @@ pub async fn joins_at_once_never_exceed_the_limit(table: &dyn Table) {
     for (n, joined) in (0..).zip(joins) {
         match joined {
             Ok(()) => inside.push(member(n)),
-            refused => assert_full(refused, &key),
+            refused => assert_full(&refused, &key),
         }
     }
     assert_eq!(inside.len(), LIMIT as usize, "there was room, and nobody conflicts");
@@ -703,7 +702,7 @@ pub async fn joins_and_leaves_at_once_all_count(table: &dyn Table) {
     .await;
     let expected: Vec<String> = (0..20).map(|n| format!("new{n:02}")).collect();
     assert_eq!(table.members(&key).await.unwrap(), expected);
-    assert_full(join(table, &key, "x", 20).await, &key);
+    assert_full(&join(table, &key, "x", 20).await, &key);
     join(table, &key, "x", 21).await.unwrap();
 }
 
@@ -717,15 +716,15 @@ pub async fn a_join_and_a_put_are_one_commit(table: &dyn Table) {
     };
     table.commit(claim("a", Expect::Absent)).await.unwrap();
 
-    assert_full(table.commit(claim("b", Expect::Version(1))).await, &set);
+    assert_full(&table.commit(claim("b", Expect::Version(1))).await, &set);
     assert_body(table, &row, Some("a")).await;
     // The one who is in may, but not with an old version.
-    assert_stale(table.commit(claim("a", Expect::Version(9))).await, &row);
+    assert_stale(&table.commit(claim("a", Expect::Version(9))).await, &row);
     let over = vec![
         Op::Leave { key: set.clone(), member: "a".to_owned() },
         Op::Put(row.clone(), Expect::Version(9), plain("over")),
     ];
-    assert_stale(table.commit(over).await, &row);
+    assert_stale(&table.commit(over).await, &row);
     assert_eq!(table.members(&set).await.unwrap(), ["a"]);
     assert_body(table, &row, Some("a")).await;
 }
@@ -741,7 +740,7 @@ pub async fn a_set_holds_a_thousand_members(table: &dyn Table) {
         .await;
     let expected: Vec<String> = (0..1000).map(member).collect();
     assert_eq!(table.members(&key).await.unwrap(), expected);
-    assert_full(join(table, &key, "one more", 1000).await, &key);
+    assert_full(&join(table, &key, "one more", 1000).await, &key);
 }
 
 pub async fn a_change_wakes_who_waits_for_it(table: &dyn Table) {
@@ -825,12 +824,6 @@ fn plain(body: &str) -> Wanted {
     Wanted { body: text(body), marks: BTreeMap::new(), expires_at: None }
 }
 
-/// A whole second: a table need not keep more of an expiry.
-fn soon(seconds: i64) -> Timestamp {
-    let at = Timestamp::now() + SignedDuration::from_secs(seconds);
-    Timestamp::from_second(at.as_second()).unwrap()
-}
-
 async fn put(table: &dyn Table, key: &Key, expect: Expect, body: &str) -> Result<(), TableError> {
     table.commit(vec![Op::Put(key.clone(), expect, plain(body))]).await
 }
@@ -872,7 +865,7 @@ async fn leave(table: &dyn Table, key: &Key, member: &str) {
 
 /// Waits far longer than a wake-up takes, but not for ever.
 async fn changed(table: &dyn Table, key: &Key, seen: Option<u64>) -> Option<Row> {
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let waiting = tokio::time::timeout(patience / 2, table.changed(key, seen, patience));
     waiting.await.expect("nobody was woken by the change").unwrap()
 }
@@ -941,14 +934,14 @@ async fn assert_body(table: &dyn Table, key: &Key, expected: Option<&str>) {
     assert_eq!(row.map(|row| row.body), expected.map(text), "the body of {key}");
 }
 
-fn assert_exists(outcome: Result<(), TableError>, at: &Key) {
-    assert!(matches!(&outcome, Err(TableError::Exists(key)) if key == at), "{outcome:?}");
+fn assert_exists(outcome: &Result<(), TableError>, at: &Key) {
+    assert!(matches!(outcome, Err(TableError::Exists(key)) if key == at), "{outcome:?}");
 }
 
-fn assert_stale(outcome: Result<(), TableError>, at: &Key) {
-    assert!(matches!(&outcome, Err(TableError::Stale(key)) if key == at), "{outcome:?}");
+fn assert_stale(outcome: &Result<(), TableError>, at: &Key) {
+    assert!(matches!(outcome, Err(TableError::Stale(key)) if key == at), "{outcome:?}");
 }
 
-fn assert_full(outcome: Result<(), TableError>, at: &Key) {
-    assert!(matches!(&outcome, Err(TableError::Full(key)) if key == at), "{outcome:?}");
+fn assert_full(outcome: &Result<(), TableError>, at: &Key) {
+    assert!(matches!(outcome, Err(TableError::Full(key)) if key == at), "{outcome:?}");
 }

@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 pub(super) type BlobId = [u8; 16];
 
 /// How much is handed to the system in one write.
-const WRITE: usize = 1 << 20;
+const WRITE: usize = 256 << 10;
 
 /// How much is read in one go.
 const READ: u64 = 256 << 10;
@@ -51,8 +51,8 @@ impl Blobs {
             }
             created => created?,
         };
-        let buffer = Vec::with_capacity(WRITE);
-        Ok(BlobWriter { folder: self.subfolder(id), file: Writing::Idle(file), buffer })
+        let file = Writing::Idle(file, Vec::new());
+        Ok(BlobWriter { folder: self.subfolder(id), file, buffer: Vec::new() })
     }
 
     /// Part of a file's bytes.
@@ -105,7 +105,7 @@ pub(super) struct BlobWriter {
 }
 
 enum Writing {
-    Idle(File),
+    Idle(File, Vec<u8>),
     Busy(JoinHandle<io::Result<(File, Vec<u8>)>>),
     Failed,
 }
@@ -145,7 +145,7 @@ impl BlobWriter {
     /// The file, once nothing is on its way, and an empty buffer.
     async fn idle(&mut self) -> io::Result<(File, Vec<u8>)> {
         match std::mem::replace(&mut self.file, Writing::Failed) {
-            Writing::Idle(file) => Ok((file, Vec::with_capacity(WRITE))),
+            Writing::Idle(file, buffer) => Ok((file, buffer)),
             Writing::Busy(writing) => {
                 let (file, mut buffer) = writing.await??;
                 buffer.clear();

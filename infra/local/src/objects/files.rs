@@ -31,8 +31,9 @@ use super::{
 use crate::store::{OpenError, Store, StoreError};
 
 /// Objects up to this size lie in the store: writing a file and its folder
-/// takes ten times as long as a part in a common fsync.
-const SMALL: usize = 60 << 10;
+/// takes several times as long as a part in a common fsync. With its name it
+/// fits in 32 KiB, and so does what the others in the same batch wait for.
+const SMALL: usize = 30 << 10;
 
 /// Bytes of a name.
 const LONGEST_NAME: usize = 1024;
@@ -103,14 +104,15 @@ impl FileObjects {
             // Not left to the caller, who may be cancelled at any moment: the file is
             // the object's as soon as this is durable, and the one before it is loose.
             move |outcome| {
+                let keep = |file: Option<Loose>| file.map_or((), Loose::leave);
                 let mut unwanted = None;
                 match &outcome {
                     Ok(Ok(replaced)) => {
-                        file.map(Loose::leave);
+                        keep(file);
                         unwanted = replaced.map(|id| Loose::new(&place, id));
                     }
                     Ok(Err(Taken)) => unwanted = file,
-                    Err(_) => drop(file.map(Loose::leave)),
+                    Err(_) => keep(file),
                 }
                 drop(answer.send((outcome, unwanted)));
             },

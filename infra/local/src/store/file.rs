@@ -106,8 +106,8 @@ impl Store {
         path: &Path,
         open: impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static,
     ) -> Result<Store, OpenError> {
-        let database = open().map_err(|error| OpenError::new(path, error))?;
-        let file = Arc::new(File { open: Box::new(open), database: RwLock::new(Some(database)) });
+        let file = File::open(open).map_err(|error| OpenError::new(path, error))?;
+        let file = Arc::new(file);
         let (work, queue) = mpsc::channel();
         let theirs = Arc::clone(&file);
         let thread = thread::Builder::new()
@@ -203,6 +203,13 @@ pub(super) struct File {
 }
 
 impl File {
+    pub(super) fn open(
+        open: impl Fn() -> Result<Database, DatabaseError> + Send + Sync + 'static,
+    ) -> Result<File, DatabaseError> {
+        let database = RwLock::new(Some(open()?));
+        Ok(File { open: Box::new(open), database })
+    }
+
     /// Calls `write` with a new transaction.
     pub(super) fn write<T>(
         &self,
@@ -371,7 +378,7 @@ mod tests {
         }
         drop(store);
         let store = Store::open(&path, 1 << 20).unwrap();
-        assert_eq!(numbers(&store), Vec::from_iter(0..100));
+        assert_eq!(numbers(&store), (0..100).collect::<Vec<_>>());
     }
 
     #[test]

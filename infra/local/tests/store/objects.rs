@@ -1,23 +1,27 @@
 //! The local objects are objects, and what else they promise.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{CACHE, SystemClock};
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
 use shared::{
     conformance::objects::{Call, Caller, Subject},
-    platform::{GrantMethod, ObjectKey, Objects, ObjectsError, Put, collect, one_chunk},
+    platform::{Clock, GrantMethod, ObjectKey, Objects, ObjectsError, Put, collect, one_chunk},
 };
 use tarpon::{
+    clock::SystemClock,
     objects::{FileObjects, Signer},
     store::Store,
 };
 use tempfile::TempDir;
 
-mod common;
+use super::CACHE;
 
 fn open(folder: &Path) -> FileObjects {
     let store = Store::open(&folder.join("state.redb"), CACHE).unwrap();
@@ -32,7 +36,7 @@ struct Gateway(Arc<FileObjects>);
 impl Caller for Gateway {
     async fn call(&self, call: Call) -> (u16, Bytes) {
         let Call { method, url, range, body } = call;
-        let Ok(grant) = self.0.verify(method, &url.url, Timestamp::now()) else {
+        let Ok(grant) = self.0.verify(method, &url.url, SystemClock.now()) else {
             return (403, Bytes::new());
         };
         match grant.method {
@@ -56,11 +60,11 @@ impl Caller for Gateway {
     }
 }
 
-async fn subject() -> (Box<Subject>, TempDir) {
+fn subject() -> Ready<(Box<Subject>, TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let objects = Arc::new(open(folder.path()));
     let caller = Arc::new(Gateway(Arc::clone(&objects)));
-    (Box::new(Subject { objects, caller }), folder)
+    ready((Box::new(Subject { objects, caller }), folder))
 }
 
 shared::objects_suite!(subject);

@@ -1,24 +1,29 @@
 //! The local table is a table, and what else it promises.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Duration,
+};
 
-use common::{CACHE, SystemClock};
 use futures::FutureExt;
-use jiff::{SignedDuration, Timestamp};
-use shared::platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted};
+use jiff::SignedDuration;
+use shared::platform::{Clock, Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted};
 use tarpon::{
+    clock::SystemClock,
     store::OpenError,
     table::{Change, ChangeKind, RedbTable},
 };
 use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
 
-mod common;
+use super::CACHE;
 
-async fn table() -> (Arc<dyn Table>, TempDir) {
+fn table() -> Ready<(Arc<dyn Table>, TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let table = open(&folder);
-    (Arc::new(table), folder)
+    ready((Arc::new(table), folder))
 }
 
 fn open(folder: &TempDir) -> RedbTable {
@@ -184,13 +189,13 @@ async fn a_change_is_told_though_its_writer_was_cancelled() {
 async fn an_expiry_wakes_who_waits() {
     let folder = tempfile::tempdir().unwrap();
     let table = open(&folder);
-    let expires_at = Some(Timestamp::now() + SignedDuration::from_millis(100));
-    let wanted = Wanted { expires_at, ..plain() };
+    let expires_at = SystemClock.now() + SignedDuration::from_millis(100);
+    let wanted = Wanted { expires_at: Some(expires_at), ..plain() };
     table.commit(vec![put("a", Expect::Absent, wanted)]).await.unwrap();
     let key = Key::new("p", "a");
     let waiting = table.changed(&key, Some(1), Duration::from_secs(30));
     assert_eq!(waiting.await.unwrap(), None);
-    assert!(Timestamp::now() < expires_at.unwrap() + SignedDuration::from_secs(20));
+    assert!(SystemClock.now() < expires_at + SignedDuration::from_secs(20));
 }
 
 #[tokio::test]
