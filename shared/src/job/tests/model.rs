@@ -67,19 +67,19 @@ fn news() -> impl Strategy<Value = News> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        30 => (any::<Index>(), any::<u8>()).prop_map(|(which, how)| Step::Duty(which, how)),
-        25 => (any::<Index>(), news()).prop_map(|(which, news)| Step::News(which, news)),
-        8 => any::<Index>().prop_map(Step::Again),
+        90 => (any::<Index>(), any::<u8>()).prop_map(|(which, how)| Step::Duty(which, how)),
+        60 => (any::<Index>(), news()).prop_map(|(which, news)| Step::News(which, news)),
+        15 => any::<Index>().prop_map(Step::Again),
         2 => (any::<Index>(), prop::option::of(causes())).prop_map(|(i, c)| Step::Image(i, c)),
-        6 => (0..200_u16).prop_map(Step::Pass),
-        5 => Just(Step::Tick),
+        15 => (0..60_u16).prop_map(Step::Pass),
+        10 => Just(Step::Tick),
         1 => Just(Step::Cancel),
-        3 => any::<bool>().prop_map(Step::Retry),
+        6 => any::<bool>().prop_map(Step::Retry),
         1 => Just(Step::Delete),
-        2 => (0..4_u8, prop::option::of(prop::option::of(0..90_u32)))
+        4 => (0..4_u8, prop::option::of(prop::option::of(0..90_u32)))
             .prop_map(|(run, how)| Step::Told(run, how)),
     ];
-    prop::collection::vec(step, 0..80)
+    prop::collection::vec(step, 0..150)
 }
 
 fn tasks() -> impl Strategy<Value = Vec<TaskSpec>> {
@@ -104,7 +104,8 @@ fn tasks() -> impl Strategy<Value = Vec<TaskSpec>> {
 
 fn a_task() -> impl Strategy<Value = TaskSpec> {
     let instances = prop_oneof![40 => 1..=5_u32, 1 => 129..=140_u32];
-    let deadlines = (0..100_u32, 0..100_u32, 0..100_u32, 0..20_u32, 0..20_u32).prop_map(
+    let seconds = || prop_oneof![1 => 0..40_u32, 4 => 40..1_000_u32];
+    let deadlines = (seconds(), seconds(), seconds(), 0..20_u32, 0..20_u32).prop_map(
         |(waiting, starting, running, grace, collecting)| Deadlines {
             waiting,
             starting,
@@ -132,7 +133,8 @@ fn a_task() -> impl Strategy<Value = TaskSpec> {
 }
 
 fn specs() -> impl Strategy<Value = JobSpec> {
-    (tasks(), any::<bool>(), prop::option::of(0..500_u32), any::<bool>()).prop_map(
+    let deadline = prop_oneof![3 => Just(None), 1 => (0..1_000_u32).prop_map(Some)];
+    (tasks(), prop::bool::weighted(0.3), deadline, any::<bool>()).prop_map(
         |(tasks, fail_fast, deadline_seconds, told)| JobSpec {
             fail_fast,
             deadline_seconds,
@@ -155,8 +157,8 @@ struct World {
 }
 
 impl World {
-    fn new(spec: JobSpec) -> World {
-        let walk = Walk::unresolved(&spec);
+    fn new(spec: JobSpec, resolved: bool) -> World {
+        let walk = if resolved { Walk::new(&spec) } else { Walk::unresolved(&spec) };
         let wide = Wide { walk, chunks: BTreeMap::new() };
         World { spec, wide, known: Vec::new(), sent: Vec::new(), read: BTreeMap::new() }
     }
@@ -173,7 +175,8 @@ impl World {
         let job = self.job();
         match step {
             Step::Duty(which, how) => {
-                let owed = self.owed();
+                let mut owed = self.owed();
+                owed.retain(|(due, _)| due.duty != Duty::Tick);
                 if let Some(due) = pick(&owed, *which) {
                     self.perform(*due, *how);
                 }
@@ -253,7 +256,6 @@ impl World {
             Duty::Look(id) if how.is_multiple_of(4) => self.hear(id, &AttemptEvent::Ended(lost())),
             Duty::Look(id) if how.is_multiple_of(2) => self.hear(id, &AttemptEvent::PlanRead),
             Duty::Look(id) => self.hear(id, &AttemptEvent::Ended(exit(i32::from(how % 3 == 0)))),
-            Duty::Tick if due.at <= self.now() => self.tick(),
             Duty::Tell { run } if how.is_multiple_of(2) => self.send(&Event::Told { run }),
             Duty::Tell { run } => self.send(&Event::TellFailed { run, again_seconds: Some(5) }),
             Duty::Tick | Duty::Purge => {}
@@ -541,9 +543,9 @@ impl News {
     }
 }
 
-fn lived(spec: JobSpec, steps: &[Step]) -> World {
+fn lived(spec: JobSpec, resolved: bool, steps: &[Step]) -> World {
     check_graph(&spec.tasks).unwrap();
-    let mut world = World::new(spec);
+    let mut world = World::new(spec, resolved);
     world.check();
     for step in steps {
         world.take(step);
@@ -555,12 +557,20 @@ fn lived(spec: JobSpec, steps: &[Step]) -> World {
 
 proptest! {
     #[test]
-    fn whatever_happens_time_alone_ends_a_job(spec in specs(), steps in steps()) {
-        lived(spec, &steps).wait_for_the_end();
+    fn whatever_happens_time_alone_ends_a_job(
+        spec in specs(),
+        resolved in prop::bool::weighted(0.8),
+        steps in steps(),
+    ) {
+        lived(spec, resolved, &steps).wait_for_the_end();
     }
 
     #[test]
-    fn whatever_happens_doing_what_is_owed_ends_a_job(spec in specs(), steps in steps()) {
-        lived(spec, &steps).work_to_the_end();
+    fn whatever_happens_doing_what_is_owed_ends_a_job(
+        spec in specs(),
+        resolved in prop::bool::weighted(0.8),
+        steps in steps(),
+    ) {
+        lived(spec, resolved, &steps).work_to_the_end();
     }
 }
