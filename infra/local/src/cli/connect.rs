@@ -26,6 +26,7 @@ pub struct Common {
     #[arg(long, short, global = true, help_heading = "Output")]
     pub quiet: bool,
 
+    /// Where the server is and who asks
     #[command(flatten)]
     pub connection: Connection,
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    Command, Connection,
+    Command,
     client::{Backoff, Client},
     connect::{AccessKey, Target},
     entry::Session,
@@ -138,6 +138,8 @@ pub struct Books {
     pub next_job: FakeJob,
     /// Answers that need no logic, by `METHOD /path`.
     pub canned: BTreeMap<String, Value>,
+    /// The pages of a list, by its path.
+    pub pages: BTreeMap<String, VecDeque<Value>>,
 }
 
 /// The server.
@@ -241,16 +243,6 @@ impl Fake {
         self.books().requests.iter().filter(|request| request.contains(part)).count()
     }
 
-    /// A connection as the commands take it, for those that open their own.
-    pub fn connection(&self) -> Connection {
-        Connection {
-            url: Some(self.url.clone()),
-            access_key_id: Some("tp1".into()),
-            secret_access_key: Some("s1".into()),
-            ..Connection::default()
-        }
-    }
-
     fn take_fault(&self, request: &str) -> Option<Fault> {
         let mut books = self.books();
         let found = books.faults.iter().position(|(part, _)| request.contains(part.as_str()))?;
@@ -315,7 +307,8 @@ async fn serve(State(fake): State<Fake>, request: Request) -> Response {
     let asked = Asked { fake: &fake, method: parts.method, query, headers: parts.headers, body };
     let response = asked.answer(&path).await;
     match fault {
-        Some(Fault::Lost) => break_off(response, 0),
+        // Ends the connection's task without a word, on the wire or here.
+        Some(Fault::Lost) => std::panic::resume_unwind(Box::new("lost")),
         Some(Fault::Cut(bytes)) => break_off(response, bytes),
         _ => response,
     }
@@ -323,17 +316,17 @@ async fn serve(State(fake): State<Fake>, request: Request) -> Response {
 
 /// The same answer, whose body breaks off after `most` bytes.
 fn break_off(response: Response, most: usize) -> Response {
-    let (mut parts, body) = response.into_parts();
-    // Without a length, the break has to be seen from the connection itself.
-    if most == 0 {
-        parts.headers.remove(header::CONTENT_LENGTH);
-    }
+    let (parts, body) = response.into_parts();
     let cut = stream::once(async move {
         let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Ok(whole.slice(..most.min(whole.len())))
     });
-    let broken = cut.chain(stream::once(async { Err(std::io::Error::other("cut")) }));
-    Response::from_parts(parts, Body::from_stream(broken))
+    let broken = stream::once(async {
+        // What was written goes out while nothing more is ready.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("cut"))
+    });
+    Response::from_parts(parts, Body::from_stream(cut.chain(broken)))
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> Response {
@@ -360,7 +353,14 @@ impl Asked<'_> {
     }
 
     async fn answer(&self, path: &[&str]) -> Response {
-        let canned = format!("{} /{}", self.method, path.join("/"));
+        let listed = format!("/{}", path.join("/"));
+        if self.method == Method::GET
+            && let Some(page) =
+                self.fake.books().pages.get_mut(&listed).and_then(VecDeque::pop_front)
+        {
+            return reply(200, &page);
+        }
+        let canned = format!("{} {listed}", self.method);
         if let Some(json) = self.fake.books().canned.get(&canned) {
             return reply(200, json);
         }
@@ -405,8 +405,8 @@ impl Asked<'_> {
         let (id, _) = books.submits.entry(key).or_insert((fresh, body)).clone();
         let job = books.next_job.clone();
         let job = books.jobs.entry(id.clone()).or_insert(job);
-        let first = job.views.front().cloned().unwrap_or_default();
-        reply(202, &view(&id, "queued", &json!({"tasks": first["tasks"]})))
+        let tasks = job.views.front().map(|view| json!({"tasks": view["tasks"]}));
+        reply(202, &view(&id, "queued", &tasks.unwrap_or_default()))
     }
 
     async fn look(&self, id: &str) -> Response {
@@ -487,7 +487,7 @@ impl Asked<'_> {
         let Some(member) = self.query("member") else { return self.bytes(whole) };
         let mut tar = tar::Archive::new(&whole[..]);
         for entry in tar.entries().unwrap() {
-            let mut entry = entry.unwrap();
+            let Ok(mut entry) = entry else { break };
             if entry.path().unwrap().to_str() == Some(member) {
                 let mut bytes = Vec::new();
                 std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
