@@ -72,14 +72,14 @@ for member in Stdout Stderr tmp/result; do
 done
 
 say "2. A job to come back for: a picture, processed (tarpon/pic-process)."
-echo "    tarpon submit tarpon/pic-process --stdin $picture --output /info.json -- '$rules' …"
-job=$("$tarpon" submit tarpon/pic-process --stdin "$picture" --output /info.json \
-    -- "$rules" --output /out.png --info /info.json --input /dev/stdin)
+echo "    tarpon submit tarpon/pic-process --stdin $picture --output /out.png --output /info.json \\"
+echo "        -- '$rules' --output /out.png --info /info.json"
+job=$("$tarpon" submit tarpon/pic-process --stdin "$picture" --output /out.png --output /info.json \
+    -- "$rules" --output /out.png --info /info.json)
 echo "It is accepted as $job. Waiting for it:"
 "$tarpon" wait "$job" 2>&1 | indent
 "$tarpon" output "$job" --quiet --output "$folder/pic.tar"
 info=$(tar -xOf "$folder/pic.tar" info.json | sizes)
-describe() { echo "$(field format) $(echo)"; }
 n=0
 while read -r half; do
     n=$((n + 1))

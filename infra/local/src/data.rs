@@ -5,13 +5,20 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::SystemClock;
-use shared::platform::Clock;
+use shared::{auth::Keyring, platform::Clock};
+
+use crate::{
+    clock::SystemClock,
+    objects::{FileObjects, Signer},
+    store::{OpenError, Store},
+    table::RedbTable,
+};
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +59,22 @@ impl DataDirectory {
         Ok(data)
     }
 
-    /// The table's file.
-    pub fn table(&self) -> PathBuf {
-        self.root.join("table.redb")
-    }
-
-    /// The folder of objects.
-    pub fn objects(&self) -> PathBuf {
-        self.root.join("objects")
+    /// Opens the table and the objects: one file with one writer for both, so
+    /// that what is written to either becomes durable together.
+    pub fn open_stores(
+        &self,
+        cache_bytes: usize,
+        keyring: &Keyring,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(RedbTable, FileObjects), OpenError> {
+        let path = self.root.join("table.redb");
+        let store = Arc::new(Store::open(&path, cache_bytes)?);
+        let table = RedbTable::new(Arc::clone(&store), Arc::clone(clock))
+            .map_err(|source| OpenError::Unusable { path, source })?;
+        let signer = Signer::new(keyring.url_key());
+        let objects =
+            FileObjects::open(&self.root.join("objects"), store, signer, Arc::clone(clock))?;
+        Ok((table, objects))
     }
 
     /// The folder that agents find at `/.tarpon`: the program and the socket.

@@ -21,7 +21,7 @@ use shared::{
 };
 
 use crate::{
-    clock::SystemClock, data::DataDirectory, objects::FileObjects, serve::Failure, table::RedbTable,
+    clock::SystemClock, data::DataDirectory, serve::Failure,
 };
 
 /// Options of `tarpon project`.
@@ -91,8 +91,7 @@ fn only_credentials(answer: &Value) -> Value {
 async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keyring = Keyring::new(&data.master_key()?);
-    let table = RedbTable::open(&data.table(), 1 << 20, Arc::clone(&clock))?;
-    let objects = FileObjects::open(&data.objects(), keyring.url_key(), Arc::clone(&clock))?;
+    let (table, objects) = data.open_stores(1 << 20, &keyring, &clock)?;
     let service = Service {
         platform: Platform {
             table: Arc::new(table),

@@ -22,9 +22,10 @@ use crate::{
     data::{Credentials, DataDirectory},
     gateway,
     host,
-    objects::FileObjects,
-    runtime::{self, Cidr, DockerConfig, DockerRuntime, Guard, Local, ProcessConfig, ProcessRuntime},
-    table::RedbTable,
+    runtime::{
+        self, DockerConfig, DockerRuntime, Local, ProcessConfig, ProcessRuntime,
+        docker::{Cidr, Guard},
+    },
 };
 
 /// How much of the table is kept in memory, in bytes.
@@ -86,8 +87,8 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let master = data.master_key()?;
     let keyring = Keyring::new(&master);
-    let table = Arc::new(RedbTable::open(&data.table(), CACHE_BYTES, Arc::clone(&clock))?);
-    let objects = Arc::new(FileObjects::open(&data.objects(), keyring.url_key(), Arc::clone(&clock))?);
+    let (table, objects) = data.open_stores(CACHE_BYTES, &keyring, &clock)?;
+    let (table, objects) = (Arc::new(table), Arc::new(objects));
     data.install_agent(&agent::program(options.agent.as_deref())?)?;
     let total = total(&options);
     let local = start_runtime(&options, &data, &master, total).await?;

@@ -21,26 +21,41 @@ pub struct Identity {
 }
 
 /// Who asks, by `Authorization: Bearer <access token>` or `Basic id:secret`.
-pub async fn authenticate(service: &Service, request: &Request) -> Result<Identity, Problem> {
+///
+/// The request is read before anything is waited for: its body need not be
+/// shared between threads.
+pub fn authenticate<'s>(
+    service: &'s Service,
+    request: &Request,
+) -> impl Future<Output = Result<Identity, Problem>> + Send + use<'s> {
+    let key = claimed(service, request);
+    async move { active(service, key?).await }
+}
+
+/// Who asks, by `Authorization: Basic id:secret` alone.
+pub fn authenticate_key<'s>(
+    service: &'s Service,
+    request: &Request,
+) -> impl Future<Output = Result<Identity, Problem>> + Send + use<'s> {
+    let key = match request.header("authorization").and_then(|header| header.split_once(' ')) {
+        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("basic") => {
+            basic(service, credential.trim())
+        }
+        _ => Err(Problem::Unauthenticated("an access key is required: Basic id:secret")),
+    };
+    async move { active(service, key?).await }
+}
+
+/// The key that the request proves to have, by its secret or by a token.
+fn claimed(service: &Service, request: &Request) -> Result<AccessKeyId, Problem> {
     let Some(header) = request.header("authorization") else {
         return Err(Problem::Unauthenticated("a credential is required: Bearer or Basic"));
     };
     let (scheme, credential) = header.split_once(' ').unwrap_or((header, ""));
-    let key = match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => bearer(service, credential.trim())?,
-        "basic" => basic(service, credential.trim())?,
-        _ => return Err(Problem::Unauthenticated("the authorization scheme is Bearer or Basic")),
-    };
-    active(service, key).await
-}
-
-/// Who asks, by `Authorization: Basic id:secret` alone.
-pub async fn authenticate_key(service: &Service, request: &Request) -> Result<Identity, Problem> {
-    match request.header("authorization").and_then(|header| header.split_once(' ')) {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("basic") => {
-            active(service, basic(service, credential.trim())?).await
-        }
-        _ => Err(Problem::Unauthenticated("an access key is required: Basic id:secret")),
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => bearer(service, credential.trim()),
+        "basic" => basic(service, credential.trim()),
+        _ => Err(Problem::Unauthenticated("the authorization scheme is Bearer or Basic")),
     }
 }
 

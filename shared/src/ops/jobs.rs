@@ -1,6 +1,6 @@
 //! Reading jobs, and asking for their end.
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
@@ -144,30 +144,30 @@ pub async fn list(
     let mut jobs = Vec::new();
     let mut walked = 0;
     let mut last = after;
-    let months = Partitions::new(service, project, filter, after);
-    for mut query in months {
+    for mut query in Partitions::new(service, project, filter, after) {
+        query.to = after.map(|job| job.to_string());
         loop {
-            // Without a filter every row is wanted, and no more are read than asked for.
-            let wanted = if *filter == Filter::default() { limit - jobs.len() } else { 100 };
+            // Without a filter every row is wanted, and one more than is asked
+            // for tells whether there is a next page.
+            let wanted = if *filter == Filter::default() { limit + 1 - jobs.len() } else { 100 };
             query.limit = wanted.clamp(1, 100);
-            query.to = last.map(|job| job.to_string()).filter(|_| walked > 0 || after.is_some());
             let page = service.platform.table.query(&query).await?;
             walked += page.rows.len();
             for row in &page.rows {
                 let job: Job = rows::read(row)?;
-                last = Some(job.id);
-                if job.deleted_at.is_none() && filter.admits(&job) {
-                    jobs.push(job);
-                }
-                if jobs.len() == limit {
+                let admitted = job.deleted_at.is_none() && filter.admits(&job);
+                if admitted && jobs.len() == limit {
                     return Ok((jobs, last));
                 }
+                last = Some(job.id);
+                jobs.extend(admitted.then_some(job));
+            }
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
             }
             if walked >= ROWS_WALKED {
                 return Ok((jobs, last));
-            }
-            if page.cursor.is_none() {
-                break;
             }
         }
     }
@@ -252,12 +252,14 @@ pub async fn wait(service: &Service, key: JobKey, seconds: u32) -> Result<Job, P
 
 /// Views of many jobs, each with why it waits; a few at a time.
 pub async fn views(service: &Service, jobs: &[Job]) -> Result<Vec<JobView>, Problem> {
-    let views = jobs.iter().map(|job| async move {
-        let mut view = JobView::of(job);
-        if job.ending().is_none() {
-            view.waiting_for = waiting_for(service, job).await?;
-        }
-        Ok(view)
-    });
-    stream::iter(views).buffered(8).collect::<Vec<_>>().await.into_iter().collect()
+    let views: Vec<_> = jobs.iter().map(|job| listed(service, job)).collect();
+    stream::iter(views).buffered(8).try_collect().await
+}
+
+async fn listed(service: &Service, job: &Job) -> Result<JobView, Problem> {
+    let mut view = JobView::of(job);
+    if job.ending().is_none() {
+        view.waiting_for = waiting_for(service, job).await?;
+    }
+    Ok(view)
 }

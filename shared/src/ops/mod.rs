@@ -19,3 +19,4 @@ pub mod record;
 pub mod rows;
 pub mod submit;
 pub mod sweep;
+pub mod transcript;

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     job::{Name, ProjectId},
-    platform::{Grant, GrantMethod, ObjectInfo, ObjectKey, Range, SignedUrl, StoredObject},
+    platform::{Grant, GrantMethod, ObjectInfo, ObjectKey, ObjectsError, Range, SignedUrl},
     service::Service,
-    wire::Problem,
+    wire::{Body, Problem},
 };
 
 /// How long an upload's URL is good, in hours.
@@ -46,16 +46,71 @@ pub async fn create_upload(
     Ok(NewUpload { id, url, expires_at })
 }
 
-/// A user's object, or a part of it.
-pub async fn get(
+/// A stored object, or a stretch of one that is read as if it were all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its tag, by which a change is noticed.
+    pub etag: String,
+    /// Its media type, if it has one.
+    pub content_type: Option<String>,
+    /// Where in the object it is.
+    pub within: std::ops::Range<u64>,
+}
+
+impl Stretch {
+    /// The whole of an object, or `None` where there is none.
+    pub async fn whole(service: &Service, key: &ObjectKey) -> Result<Option<Self>, Problem> {
+        let info = service.platform.objects.info(key).await?;
+        Ok(info.map(|ObjectInfo { key, size, etag, content_type, .. }| Stretch {
+            key,
+            etag,
+            content_type,
+            within: 0..size,
+        }))
+    }
+
+    /// How long it is.
+    pub fn size(&self) -> u64 {
+        self.within.end - self.within.start
+    }
+
+    /// A part of it; what lies beyond its end is not there.
+    pub async fn read(
+        &self,
+        service: &Service,
+        part: std::ops::Range<u64>,
+    ) -> Result<Body, Problem> {
+        let start = self.within.start.saturating_add(part.start);
+        let end = self.within.start.saturating_add(part.end).min(self.within.end);
+        if start >= end {
+            return Ok(Body::Empty);
+        }
+        let range = Range { start, end: Some(end) };
+        let found = service.platform.objects.get(&self.key, Some(range)).await;
+        let found = match found {
+            // Replaced by something shorter since it was looked at.
+            Err(ObjectsError::OutOfRange { .. }) => None,
+            found => found?,
+        };
+        match found {
+            Some(object) if object.info.etag == self.etag => {
+                Ok(Body::Stream { stream: object.body, length: Some(end - start) })
+            }
+            _ => Err(Problem::Unavailable("the object was replaced while it was read".into())),
+        }
+    }
+}
+
+/// A user's object.
+pub async fn find(
     service: &Service,
     project: ProjectId,
     bucket: &Name,
     key: &str,
-    range: Option<Range>,
-) -> Result<StoredObject, Problem> {
-    let name = ObjectKey::user(project, bucket, key);
-    let found = service.platform.objects.get(&name, range).await?;
+) -> Result<Stretch, Problem> {
+    let found = Stretch::whole(service, &ObjectKey::user(project, bucket, key)).await?;
     found.ok_or_else(|| Problem::not_found("object", format!("{bucket}/{key}")))
 }
 

@@ -6,7 +6,7 @@
 //! | spec | `job#<job>` | `spec` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
 //! | client token | `token#<project>#<token>` | `token` |
-//! | live log | `log#<attempt>` | `<stream>#<offset>`, and `head` |
+//! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
 //! | queue, image, access key | `<project>` | `queue#…`, `image#…`, `key#…` |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
@@ -15,10 +15,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    agent::Stream,
     job::{AccessKeyId, AttemptId, Job, JobKey, Name, ProjectId},
     platform::{Index, Key, Mark, Row, Wanted},
     wire::Problem,
@@ -28,7 +27,7 @@ use crate::{
 pub const DUE_SHARDS: u32 = 8;
 
 /// A queue, and the project it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueueKey {
     /// The owner.
     pub project: ProjectId,
@@ -65,8 +64,13 @@ pub fn parts(key: JobKey) -> String {
 
 /// What an ended attempt left behind.
 pub fn attempt(id: AttemptId) -> Key {
+    of_attempt("attempt", id)
+}
+
+/// A row of a job that is about one attempt: they come in the attempts' order.
+fn of_attempt(what: &str, id: AttemptId) -> Key {
     let AttemptId { job, run, task, instance, number } = id;
-    Key::new(format!("job#{job}"), format!("attempt#{run:05}#{task:04}#{instance:05}#{number:05}"))
+    Key::new(format!("job#{job}"), format!("{what}#{run:05}#{task:04}#{instance:05}#{number:05}"))
 }
 
 /// What a client token stands for.
@@ -74,27 +78,15 @@ pub fn token(project: ProjectId, token: &str) -> Key {
     Key::new(format!("token#{project}#{token}"), "token")
 }
 
-/// The partition of an attempt's live log.
-pub fn log_partition(id: AttemptId) -> String {
-    format!("log#{id}")
-}
-
 /// How far an attempt's live log goes.
 pub fn log_head(id: AttemptId) -> Key {
-    Key::new(log_partition(id), "head")
+    of_attempt("loghead", id)
 }
 
-/// A piece of an attempt's live log.
-pub fn log_piece(id: AttemptId, stream: Stream, offset: u64) -> Key {
-    Key::new(log_partition(id), format!("{}#{offset:016x}", stream_word(stream)))
-}
-
-/// The word for a stream, in keys and queries.
-pub fn stream_word(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    }
+/// A piece of an attempt's live log, by its place: the order of arrival.
+pub fn log_piece(id: AttemptId, place: u64) -> Key {
+    let Key { partition, sort } = of_attempt("log", id);
+    Key { partition, sort: format!("{sort}#{place:020}") }
 }
 
 /// A queue's settings.

@@ -1,12 +1,9 @@
 //! Accepting a job: in the table or refused, and never twice for one token.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
-use futures::{Stream, StreamExt};
+use futures::{StreamExt, TryStreamExt};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,7 +15,7 @@ use super::{
 };
 use crate::{
     job::{Job, JobId, JobKey, JobSpec, Name, ProjectId, Source},
-    platform::{ByteStream, Expect, ObjectKey, Op, Put, TableError, one_chunk},
+    platform::{ByteStream, Expect, ObjectKey, ObjectsError, Op, Put, Row, TableError, one_chunk},
     service::Service,
     wire::{Problem, submit::Submission},
 };
@@ -70,22 +67,19 @@ pub async fn submit(
 
     let token = submission.client_token.as_deref().map(|token| rows::token(project, token));
     let mut digest = Sha256::new_with_prefix(request);
-    if let (Some(token), None) = (&token, &stdin) {
-        let request = HEXLOWER.encode(&digest.clone().finalize());
-        if let Some(accepted) = earlier(service, project, token, &request).await? {
-            return Ok(accepted);
+    if let Some(token) = &token
+        && let Some(row) = service.platform.table.get(token).await?
+    {
+        if let Some(stdin) = stdin {
+            sum_up(&mut digest, stdin).await?;
         }
+        return earlier(service, project, &row, &hex(digest)).await;
     }
     attach_inline(service, key, &mut submission.spec).await?;
     if let Some(stdin) = stdin {
-        let summed = Arc::new(Mutex::new(digest));
-        let body = Summed { inner: stdin, digest: Arc::clone(&summed) };
-        let object = ObjectKey::attached(key, "stdin");
-        service.platform.objects.put(&object, body.boxed(), Put::default()).await?;
-        submission.spec.tasks[0].stdin = Some(Source::Attached("stdin".into()));
-        digest = lock(&summed).clone();
+        digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
     }
-    let request = HEXLOWER.encode(&digest.finalize());
+    let request = hex(digest);
     let job = Job::new(key, &submission.spec, key.job.created_at());
     let mut ops = vec![
         Op::Put(rows::job(key), Expect::Absent, rows::job_row(&job)),
@@ -104,8 +98,10 @@ pub async fn submit(
         Err(TableError::Exists(taken)) if Some(&taken) == token.as_ref() => {
             // Somebody was faster with the same token; what we stored is nobody's.
             super::objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
-            let found = earlier(service, project, &taken, &request).await?;
-            found.ok_or_else(|| Problem::internal("a client token came and went"))
+            match service.platform.table.get(&taken).await? {
+                Some(row) => earlier(service, project, &row, &request).await,
+                None => Err(Problem::Unavailable("a client token came and went".into())),
+            }
         }
         Err(other) => Err(other.into()),
     }
@@ -115,11 +111,10 @@ pub async fn submit(
 async fn earlier(
     service: &Service,
     project: ProjectId,
-    token: &crate::platform::Key,
+    token: &Row,
     request: &str,
-) -> Result<Option<Accepted>, Problem> {
-    let Some(row) = service.platform.table.get(token).await? else { return Ok(None) };
-    let record: TokenRecord = rows::read(&row)?;
+) -> Result<Accepted, Problem> {
+    let record: TokenRecord = rows::read(token)?;
     if record.request != request {
         return Err(Problem::conflict(
             "client_token_reused",
@@ -128,7 +123,7 @@ async fn earlier(
     }
     let key = JobKey { project, job: record.job };
     match record::load(service, key).await? {
-        Some((_, job)) => Ok(Some(Accepted { job, repeated: true })),
+        Some((_, job)) => Ok(Accepted { job, repeated: true }),
         None => Err(Problem::conflict("job_deleted", "the job of this client token was deleted")),
     }
 }
@@ -208,24 +203,36 @@ async fn attach_inline(service: &Service, key: JobKey, spec: &mut JobSpec) -> Re
     Ok(())
 }
 
-/// A stream whose bytes are summed as they pass.
-struct Summed {
-    inner: ByteStream,
-    digest: Arc<Mutex<Sha256>>,
+/// The body of the request becomes an object of the job; its bytes are summed
+/// as they pass.
+async fn attach_stdin(
+    service: &Service,
+    key: JobKey,
+    spec: &mut JobSpec,
+    digest: Sha256,
+    stdin: ByteStream,
+) -> Result<Sha256, Problem> {
+    let summed = Arc::new(Mutex::new(digest));
+    let passing = Arc::clone(&summed);
+    let body = stdin.inspect_ok(move |bytes| lock(&passing).update(bytes)).boxed();
+    let object = ObjectKey::attached(key, "stdin");
+    service.platform.objects.put(&object, body, Put::default()).await?;
+    spec.tasks[0].stdin = Some(Source::Attached("stdin".into()));
+    let digest = lock(&summed).clone();
+    Ok(digest)
+}
+
+async fn sum_up(digest: &mut Sha256, mut stdin: ByteStream) -> Result<(), Problem> {
+    while let Some(bytes) = stdin.next().await {
+        digest.update(bytes.map_err(ObjectsError::Body)?);
+    }
+    Ok(())
+}
+
+fn hex(digest: Sha256) -> String {
+    HEXLOWER.encode(&digest.finalize())
 }
 
 fn lock(digest: &Mutex<Sha256>) -> std::sync::MutexGuard<'_, Sha256> {
     digest.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-impl Stream for Summed {
-    type Item = Result<Bytes, std::io::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.inner.poll_next_unpin(cx);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            lock(&self.digest).update(bytes);
-        }
-        next
-    }
 }

@@ -2,6 +2,7 @@
 //! message woke, containers that nobody waits for any more.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
 use super::{
@@ -16,7 +17,8 @@ use crate::{
 };
 
 /// What there may be to do, as a change of the table tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wake {
     /// The job has duties that are due.
     Job(JobKey),

@@ -1,7 +1,9 @@
 //! The bytes of a request or a reply: none, some, or a stream of them.
 
 use bytes::Bytes;
+use futures::StreamExt;
 
+use super::Problem;
 use crate::platform::{ByteStream, one_chunk};
 
 /// A body.
@@ -31,6 +33,24 @@ impl Body {
         }
     }
 
+    /// The body as a stream that breaks off beyond `limit` bytes, with an error
+    /// that becomes [`Problem::TooLarge`] again.
+    pub fn limited(self, what: &'static str, limit: u64) -> Result<ByteStream, Problem> {
+        if self.length().is_some_and(|length| length > limit) {
+            return Err(Problem::TooLarge { what, limit });
+        }
+        let mut passed = 0;
+        let counted = self.into_stream().map(move |piece| {
+            let piece = piece?;
+            passed += piece.len() as u64;
+            if passed > limit {
+                return Err(std::io::Error::other(TooLarge { what, limit }));
+            }
+            Ok(piece)
+        });
+        Ok(counted.boxed())
+    }
+
     /// The body as a stream.
     pub fn into_stream(self) -> ByteStream {
         match self {
@@ -45,4 +65,12 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Body({:?} bytes)", self.length())
     }
+}
+
+/// The limit that a stream ran into.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{what} is larger than {limit} bytes")]
+pub(super) struct TooLarge {
+    pub(super) what: &'static str,
+    pub(super) limit: u64,
 }

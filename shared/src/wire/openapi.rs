@@ -54,26 +54,30 @@ impl Describe {
         self
     }
 
-    /// The JSON it answers with.
-    pub fn reply<T: ToSchema>(&mut self, status: u16, text: &'static str) -> &mut Self {
-        let schema = self.refer::<T>();
-        let mut reply = content("application/json", &schema);
-        reply["description"] = json!(text);
-        self.replies.insert(status, reply);
+    /// Something other than JSON that it takes as well, or instead.
+    pub fn request_bytes(&mut self, media_type: &str) -> &mut Self {
+        let request = self.request.get_or_insert_with(|| json!({ "content": {} }));
+        request["content"][media_type] = json!({ "schema": {} });
         self
     }
 
+    /// The JSON it answers with.
+    pub fn reply<T: ToSchema>(&mut self, status: u16, text: &'static str) -> &mut Self {
+        let schema = self.refer::<T>();
+        self.answer(status, "application/json", &schema, text)
+    }
+
     /// Something other than JSON that it answers with; `media_type` is empty
-    /// for no body.
+    /// for no body. A status may have several answers.
     pub fn bytes(&mut self, status: u16, media_type: &str, text: &'static str) -> &mut Self {
-        let reply = if media_type.is_empty() {
-            json!({ "description": text })
-        } else {
-            let mut reply = content(media_type, &json!({}));
-            reply["description"] = json!(text);
-            reply
-        };
-        self.replies.insert(status, reply);
+        self.answer(status, media_type, &json!({}), text)
+    }
+
+    fn answer(&mut self, status: u16, media_type: &str, schema: &Value, text: &str) -> &mut Self {
+        let reply = self.replies.entry(status).or_insert_with(|| json!({ "description": text }));
+        if !media_type.is_empty() {
+            reply["content"][media_type] = json!({ "schema": schema });
+        }
         self
     }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{Body, Reply};
+use super::{Body, Reply, body::TooLarge};
 use crate::{
     job::Refused,
     platform::{ObjectsError, RuntimeError, Source, TableError},
@@ -185,6 +185,14 @@ struct Details<'a> {
     field: Option<&'a str>,
 }
 
+/// Why a request's body ended before its end.
+pub(super) fn broken_off(error: &std::io::Error) -> Problem {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
+        Some(TooLarge { what, limit }) => Problem::TooLarge { what, limit: *limit },
+        None => Problem::Malformed(format!("it could not be read to its end: {error}")),
+    }
+}
+
 impl From<TableError> for Problem {
     fn from(error: TableError) -> Self {
         match error {
@@ -201,9 +209,8 @@ impl From<ObjectsError> for Problem {
             ObjectsError::Exists(_) => {
                 Problem::PreconditionFailed("an object of that name exists already")
             }
-            ObjectsError::WrongLength { .. } | ObjectsError::Body(_) => {
-                Problem::Malformed(error.to_string())
-            }
+            ObjectsError::WrongLength { .. } => Problem::Malformed(error.to_string()),
+            ObjectsError::Body(error) => broken_off(&error),
             ObjectsError::OutOfRange { size } => Problem::OutOfRange { size },
             ObjectsError::Unavailable(source) => Problem::Unavailable(source),
         }
@@ -226,6 +233,7 @@ impl From<Refused> for Problem {
             Refused::NotFinished => "not_finished",
             Refused::Deleted => "deleted",
             Refused::NothingToRetry => "nothing_to_retry",
+            Refused::TooManyUntold => "too_many_untold",
         };
         Problem::conflict(code, refused.to_string())
     }

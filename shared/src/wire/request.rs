@@ -7,7 +7,11 @@ use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::{Body, Problem};
+use super::{Body, Problem, problem::broken_off, submit::parse_object};
+use crate::job::Name;
+
+/// The most bytes of a body that has a few fields.
+pub const SMALL_BODY_BYTES: u64 = 64 << 10;
 
 /// A request as every host hands it over.
 #[derive(Debug)]
@@ -55,13 +59,15 @@ impl Request {
 
     /// Refuses query parameters other than these.
     pub fn only_query(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.query.iter().find(|(key, _)| !known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some((key, _)) => Err(Problem::invalid(
-                key.as_str(),
-                format!("no such query parameter; known are {}", known.join(", ")),
-            )),
-        }
+        let Some((key, _)) = self.query.iter().find(|(key, _)| !known.contains(&key.as_str()))
+        else {
+            return Ok(());
+        };
+        let rule = match known {
+            [] => "no such query parameter: there are none here".into(),
+            known => format!("no such query parameter; known are {}", known.join(", ")),
+        };
+        Err(Problem::invalid(key.as_str(), rule))
     }
 
     /// A query parameter, parsed.
@@ -82,6 +88,21 @@ impl Request {
         text.parse().map_err(|_| Problem::not_found(name, text))
     }
 
+    /// The object that a route's `{bucket}` and `{*key}` name.
+    pub fn object(&self) -> Result<(Name, String), Problem> {
+        let part = |name: &str| self.parameters.get(name).map_or("", String::as_str);
+        let name = format!("{}/{}", part("bucket"), part("key"));
+        parse_object("", &name).map_err(|_| Problem::not_found("object", name))
+    }
+
+    /// A page's size: `?limit=`, 1 to `most`.
+    pub fn limit(&self, standard: usize, most: usize) -> Result<usize, Problem> {
+        let Some(limit) = self.query_as::<i64>("limit")? else { return Ok(standard) };
+        let outside = || Problem::invalid("limit", format!("{limit} is not within 1 to {most}"));
+        let limit = usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(outside)
+    }
+
     /// Seconds that the caller is willing to wait: `?wait=N`, or `Prefer:
     /// wait=N` (RFC 7240 §4.3); 0 without either.
     pub fn wait_seconds(&self, most: u32) -> Result<u32, Problem> {
@@ -98,22 +119,13 @@ impl Request {
 
     /// The whole body, up to `limit` bytes.
     pub async fn bytes(&mut self, what: &'static str, limit: u64) -> Result<Bytes, Problem> {
-        let body = std::mem::take(&mut self.body);
-        if body.length().is_some_and(|length| length > limit) {
-            return Err(Problem::TooLarge { what, limit });
-        }
-        let mut stream = match body {
+        let mut stream = match std::mem::take(&mut self.body) {
             Body::Empty => return Ok(Bytes::new()),
-            Body::Bytes(bytes) => return Ok(bytes),
-            Body::Stream { stream, .. } => stream,
+            body => body.limited(what, limit)?,
         };
         let mut all = Vec::new();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| Problem::Malformed(error.to_string()))?;
-            if (all.len() + piece.len()) as u64 > limit {
-                return Err(Problem::TooLarge { what, limit });
-            }
-            all.extend_from_slice(&piece);
+            all.extend_from_slice(&piece.map_err(|error| broken_off(&error))?);
         }
         Ok(all.into())
     }
@@ -127,27 +139,59 @@ impl Request {
         let bytes = self.bytes(what, limit).await?;
         parse_json(&bytes)
     }
+
+    /// The same where everything may be left out: no body is `{}`.
+    pub async fn optional_json<T: DeserializeOwned>(
+        &mut self,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<T, Problem> {
+        let bytes = self.bytes(what, limit).await?;
+        parse_json(if bytes.is_empty() { b"{}" } else { &bytes })
+    }
 }
 
-/// JSON text as `T`; what does not fit is named by its path.
+/// A JSON object as `T`; what does not fit is named by its path.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
     })?;
+    // Every body of ours is an object; what is not would be refused in words
+    // that name our types.
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::Malformed("it is not a JSON object".into()));
+    }
     let mut from = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         match inner.classify() {
-            serde_json::error::Category::Data => {
-                let path = if path == "." { String::new() } else { path };
-                Problem::invalid(path, inner.to_string())
-            }
+            serde_json::error::Category::Data => misfit("", &path, &inner),
             _ => Problem::Malformed(format!("it is not JSON: {inner}")),
         }
     })?;
     from.end().map_err(|error| Problem::Malformed(format!("it is not JSON: {error}")))?;
     Ok(value)
+}
+
+/// JSON that does not fit, by the path of what does not.
+///
+/// An unknown or missing field is best named itself, not the object it is in.
+pub(super) fn misfit(prefix: &str, path: &str, error: &serde_json::Error) -> Problem {
+    let rule = error.to_string();
+    let rule = rule.split(" at line ").next().unwrap_or_default().to_owned();
+    let named = ["unknown field `", "missing field `"]
+        .into_iter()
+        .find_map(|start| rule.strip_prefix(start)?.split('`').next());
+    let path = match (path, named) {
+        (".", field) => field.unwrap_or_default().to_owned(),
+        (path, Some(field)) if path != field && !path.ends_with(&format!(".{field}")) => {
+            format!("{path}.{field}")
+        }
+        (path, _) => path.to_owned(),
+    };
+    let dot = if prefix.is_empty() || path.is_empty() { "" } else { "." };
+    Problem::invalid(format!("{prefix}{dot}{path}"), rule)
 }
 
 /// The status codes that say "try again", to whoever calls us.

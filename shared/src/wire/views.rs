@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::job::{
-    Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, Phase, Task, TaskState,
-    Usage,
+use crate::{
+    job::{
+        Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, Phase, Task, TaskState,
+        Usage,
+    },
+    ops::{images::RegisteredImage, keys::KeyRecord, queues::Queue},
 };
 
 /// A job.
@@ -151,7 +154,19 @@ pub struct JobsView {
     pub next: Option<String>,
 }
 
-/// The word for where a job stands.
+/// Every word for where a job stands.
+pub const JOB_STATES: [&str; 8] = [
+    "queued",
+    "running",
+    "stopping",
+    "succeeded",
+    "failed",
+    "partly_failed",
+    "cancelled",
+    "timed_out",
+];
+
+/// The word for where a job stands, one of [`JOB_STATES`].
 pub fn job_state(job: &Job) -> &'static str {
     match job.phase {
         Phase::Queued => "queued",
@@ -252,6 +267,89 @@ impl From<Usage> for UsageView {
             peak_memory_bytes: usage.peak_memory_bytes,
             input_bytes: usage.input_bytes,
             output_bytes: usage.output_bytes,
+        }
+    }
+}
+
+/// A queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Whether nothing starts from it.
+    pub paused: bool,
+    /// How many containers it may have at once.
+    pub limit: u32,
+    /// How many it has.
+    pub running: usize,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+impl QueueView {
+    /// The queue, with `running` containers.
+    pub fn of(queue: &Queue, running: usize) -> Self {
+        QueueView {
+            name: queue.name.to_string(),
+            paused: queue.paused,
+            limit: queue.limit,
+            running,
+            created_at: queue.created_at,
+        }
+    }
+}
+
+/// A registered image. Its password is never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImageView {
+    /// Its name in the project.
+    pub name: String,
+    /// What the name stands for.
+    pub reference: String,
+    /// The registry's user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// When it was registered, or last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+impl From<RegisteredImage> for ImageView {
+    fn from(image: RegisteredImage) -> Self {
+        ImageView {
+            name: image.name.to_string(),
+            reference: image.reference.to_string(),
+            username: image.username,
+            updated_at: image.updated_at,
+        }
+    }
+}
+
+/// An access key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyView {
+    /// The public half.
+    pub access_key_id: String,
+    /// What its owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Since when it is no longer good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl From<KeyRecord> for KeyView {
+    fn from(key: KeyRecord) -> Self {
+        KeyView {
+            access_key_id: key.id.to_string(),
+            note: key.note,
+            created_at: key.created_at,
+            disabled_at: key.disabled_at,
         }
     }
 }
