@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             match command {
                 Command::Serve(options) => settled(serve::serve(options).await),
                 Command::Project(options) => settled(operator::run(options).await),
-                Command::Client(command) => cli::run(command).await,
+                Command::Client(command) => cli::execute(command).await,
             }
         })
     });
