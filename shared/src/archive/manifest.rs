@@ -3,8 +3,9 @@
 //! It comes last, since only then the digests are known, yet its length has to
 //! be known before the first byte. So every field that is not known up front
 //! has a fixed width: digests by nature, `whole` by a blank after `true`, and
-//! notes on what happens during the reading go into [`LATE_ROOM`] bytes that
-//! are otherwise blanks, which JSON allows between any two tokens.
+//! notes on what happens during the reading go into some room that is otherwise
+//! blanks, which JSON allows between any two tokens. There is enough of it for
+//! a note on every file, up to [`MOST_LATE_ROOM`].
 
 use std::ops::Range;
 
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::member::{Member, What};
 use crate::job::Exit;
 
-/// How much room notes have that are made while the members are read.
-pub(super) const LATE_ROOM: usize = 4096;
+/// The most room that notes have which are made while the members are read.
+const MOST_LATE_ROOM: usize = 4096;
 
 /// More than these are only counted: what is wrong with the first thousand is
 /// wrong with the rest.
@@ -213,23 +214,41 @@ pub(super) fn push_member(
     into.extend_from_slice(b"}\n");
 }
 
+/// How much room there is for notes made while these members are read.
+pub(super) fn late_room(members: &[Member]) -> usize {
+    // The longest there is, in letters.
+    let what = Oddity::Unreadable;
+    let mut text = Vec::new();
+    let mut room = push_more(&mut true, &mut text);
+    for member in members {
+        if room >= MOST_LATE_ROOM {
+            break;
+        }
+        if matches!(member.what, What::Open(..) | What::File(_)) {
+            text.clear();
+            push_note(&Note { path: member.shown(), what }, &mut true, &mut text);
+            room += text.len();
+        }
+    }
+    room.min(MOST_LATE_ROOM)
+}
+
 /// Appends everything after the last member. The length does not depend on
-/// `late`.
-pub(super) fn push_tail(early: &Notes, late: &[Note], into: &mut Vec<u8>) {
+/// `late`, only on the `room` for it.
+pub(super) fn push_tail(early: &Notes, late: &[Note], room: usize, into: &mut Vec<u8>) {
     into.extend_from_slice(b"],\n\"notes\":[\n");
     let mut first = true;
     for note in &early.kept {
         push_note(note, &mut first, into);
     }
     let start = into.len();
-    let more = Note { path: String::new(), what: Oddity::More };
-    // Room for the last one is kept free while there is a next.
-    let reserve = json(&more).len() + 2;
+    // Room for this one is kept free while there may be a next.
+    let reserve = push_more(&mut true, &mut Vec::new());
     let mut full = early.dropped;
     for note in late {
         let (length, was_first) = (into.len(), first);
         push_note(note, &mut first, into);
-        if into.len() - start + reserve > LATE_ROOM {
+        if into.len() - start + reserve > room {
             into.truncate(length);
             first = was_first;
             full = true;
@@ -237,10 +256,17 @@ pub(super) fn push_tail(early: &Notes, late: &[Note], into: &mut Vec<u8>) {
         }
     }
     if full {
-        push_note(&more, &mut first, into);
+        push_more(&mut first, into);
     }
-    into.resize(start + LATE_ROOM, b' ');
+    into.resize(start + room, b' ');
     into.extend_from_slice(b"\n]\n}\n");
+}
+
+/// Says that there are more notes; how many bytes that took.
+fn push_more(first: &mut bool, into: &mut Vec<u8>) -> usize {
+    let start = into.len();
+    push_note(&Note { path: String::new(), what: Oddity::More }, first, into);
+    into.len() - start
 }
 
 fn push_note(note: &Note, first: &mut bool, into: &mut Vec<u8>) {
@@ -271,7 +297,7 @@ mod tests {
     fn written(early: &Notes, late: &[Note]) -> Vec<u8> {
         let mut text = Vec::new();
         push_head(&facts(), &mut text);
-        push_tail(early, late, &mut text);
+        push_tail(early, late, MOST_LATE_ROOM, &mut text);
         text
     }
 
@@ -293,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_note_too_long_for_the_room_leaves_good_json() {
-        let long = Note { path: "x".repeat(2 * LATE_ROOM), what: Oddity::Grew };
+        let long = Note { path: "x".repeat(2 * MOST_LATE_ROOM), what: Oddity::Grew };
         let text = written(&Notes::default(), &[long]);
         let manifest: Manifest = serde_json::from_slice(&text).unwrap();
         assert_eq!(manifest.notes, [Note { path: String::new(), what: Oddity::More }]);

@@ -59,6 +59,16 @@ impl Member {
         }
     }
 
+    /// How notes call it.
+    pub fn shown(&self) -> String {
+        match self.what {
+            What::Open(..) => String::from_utf8_lossy(&self.name).into_owned(),
+            What::File(_) | What::Folder | What::Symlink(_) => {
+                self.path().to_string_lossy().into_owned()
+            }
+        }
+    }
+
     /// Where it is in the file system.
     pub fn path(&self) -> PathBuf {
         let mut path = vec![b'/'];

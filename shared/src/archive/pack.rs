@@ -46,6 +46,7 @@ pub struct Packing {
     facts: Facts,
     length: u64,
     manifest_length: u64,
+    late_room: usize,
     modified: u64,
 }
 
@@ -81,7 +82,8 @@ impl Packing {
         let modified = facts.ended_at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
         let mut text = Vec::new();
         manifest::push_head(&facts, &mut text);
-        manifest::push_tail(&notes, &[], &mut text);
+        let late_room = manifest::late_room(&members);
+        manifest::push_tail(&notes, &[], late_room, &mut text);
         let mut manifest_length = text.len() as u64;
         let mut length = 0;
         for (place, offset) in offsets(&members) {
@@ -93,7 +95,7 @@ impl Packing {
         }
         length += header::length(MANIFEST.as_bytes(), &[]);
         length += header::padded(manifest_length) + END as u64;
-        Packing { members, notes, facts, length, manifest_length, modified }
+        Packing { members, notes, facts, length, manifest_length, late_room, modified }
     }
 
     /// The archive's exact length.
@@ -116,7 +118,7 @@ impl Packing {
         let mut writer = Writer {
             sink,
             hashing: Hashing::start(threads),
-            buffer: Vec::with_capacity(CHUNK),
+            buffer: Vec::with_capacity(CHUNK.min(self.small())),
             segments: Vec::new(),
             late: Vec::new(),
             odd: Vec::new(),
@@ -150,7 +152,7 @@ impl Packing {
                 sink(Chunk(Arc::new(std::mem::take(&mut text))))?;
             }
         }
-        manifest::push_tail(&self.notes, &late, &mut text);
+        manifest::push_tail(&self.notes, &late, self.late_room, &mut text);
         digest.update(&text);
         text.resize(text.len() + header::padding(self.manifest_length) + END, 0);
         sink(Chunk(Arc::new(text)))?;
@@ -202,7 +204,7 @@ impl Writer<'_> {
         if let Some(what) = oddity {
             self.odd.push(place);
             if self.late.len() < LATE_NOTES {
-                self.late.push(Note { path: member.path().to_string_lossy().into_owned(), what });
+                self.late.push(Note { path: member.shown(), what });
             }
         }
         self.zeros(size - got)?;
@@ -257,12 +259,13 @@ impl Writer<'_> {
     fn room(&mut self, count: usize) -> io::Result<()> {
         if self.buffer.capacity() - self.buffer.len() < count {
             self.flush()?;
+            self.buffer.reserve_exact(CHUNK.max(count));
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let chunk = Arc::new(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
+        let chunk = Arc::new(std::mem::take(&mut self.buffer));
         let segments = std::mem::take(&mut self.segments);
         self.hashing.add(Part { chunk: Arc::clone(&chunk), segments })?;
         (self.sink)(Chunk(chunk))

@@ -120,7 +120,7 @@ async fn claim_job(
                 match unclaimable {
                     None => claimed.push((attempt, next)),
                     Some(why) => {
-                        attempts::end_unreported(service, attempt, Cause::NoCapacity, Some(why))
+                        attempts::end_unreported(service, attempt, Cause::TooLarge, Some(why))
                             .await?;
                     }
                 }

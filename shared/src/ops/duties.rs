@@ -152,7 +152,7 @@ async fn delete_partition(service: &Service, partition: &str) -> Result<(), Prob
 }
 
 /// An error and all that it came from, for a log line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

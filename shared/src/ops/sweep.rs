@@ -72,12 +72,15 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
     Ok(next)
 }
 
-/// Does every duty that is due, for all jobs.
+/// Does every duty that is due, for all jobs; without `again`, only what came
+/// due within the last minute, which is what no earlier sweep can have seen.
 #[instrument(name = "sweep.duties", skip_all)]
-pub async fn duties(service: &Service) -> Result<(), Problem> {
+pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
     let now = service.platform.clock.now();
+    let since = if again { Timestamp::MIN } else { now - jiff::SignedDuration::from_secs(61) };
     for shard in 0..rows::DUE_SHARDS {
         let mut query = Query {
+            from: rows::due_sort(since),
             to: Some(rows::due_sort(now + jiff::SignedDuration::from_millis(1))),
             ..Query::index(Index::Due, rows::due_partition(shard))
         };
@@ -150,7 +153,7 @@ pub async fn containers(service: &Service) -> Result<(), Problem> {
 /// All of it, for hosts that end when the call does.
 pub async fn sweep(service: &Service) -> Result<(), Problem> {
     containers(service).await?;
-    duties(service).await?;
+    duties(service, true).await?;
     for queue in queues(service).await? {
         dispatch::dispatch(service, &queue).await?;
     }

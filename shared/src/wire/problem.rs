@@ -233,6 +233,7 @@ impl From<Refused> for Problem {
             Refused::NotFinished => "not_finished",
             Refused::Deleted => "deleted",
             Refused::NothingToRetry => "nothing_to_retry",
+            Refused::TooManyUntold => "too_many_untold",
         };
         Problem::conflict(code, refused.to_string())
     }

@@ -1,1 +1,11 @@
-//! objects
+//! Objects on one machine: an index and small objects in the store's file,
+//! large ones in files of their own, and URLs that the gateway honours.
+
+mod blobs;
+mod files;
+mod index;
+mod loose;
+mod sign;
+
+pub use files::FileObjects;
+pub use sign::{NotPermitted, Signer};

@@ -171,7 +171,7 @@ impl Store {
         self.send(Work::Write(Box::new(Job::new(apply, settle))));
     }
 
-    /// Gives the writer something to do whenever it is idle.
+    /// Gives the writer something to do now, and whenever it is idle.
     pub fn add_chore(&self, chore: Chore) {
         self.send(Work::Chore(chore));
     }
@@ -248,5 +248,148 @@ impl OpenError {
             }
             damaged => OpenError::Damaged { path, source: damaged.into() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use redb::{ReadableTable, StorageBackend, TableDefinition, backends::FileBackend};
+
+    use super::*;
+
+    const NUMBERS: TableDefinition<u32, u32> = TableDefinition::new("numbers");
+
+    /// A disk that is full whenever the test says so.
+    #[derive(Debug)]
+    struct Disk {
+        file: FileBackend,
+        full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn check(&self) -> Result<(), IoError> {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, IoError> {
+            self.file.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), IoError> {
+            self.file.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> Result<(), IoError> {
+            self.check()?;
+            self.file.set_len(len)
+        }
+
+        fn sync_data(&self) -> Result<(), IoError> {
+            self.file.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), IoError> {
+            self.check()?;
+            self.file.write(offset, data)
+        }
+    }
+
+    fn open_on(path: &Path, full: &Arc<AtomicBool>) -> Store {
+        let (file, full) = (path.to_owned(), Arc::clone(full));
+        let open = move || {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).open(&file)?;
+            let disk = Disk { file: FileBackend::new(file)?, full: Arc::clone(&full) };
+            Builder::new().set_cache_size(1 << 20).create_with_backend(disk)
+        };
+        Store::open_with(path, open).unwrap()
+    }
+
+    async fn insert(store: &Store, number: u32) -> Result<(), StoreError> {
+        let insert = move |transaction: &WriteTransaction| {
+            transaction.open_table(NUMBERS)?.insert(number, number)?;
+            Ok(Ok::<_, StoreError>(()))
+        };
+        store.write(insert).await?
+    }
+
+    fn numbers(store: &Store) -> Vec<u32> {
+        let table = store.read().unwrap().open_table(NUMBERS).unwrap();
+        table.iter().unwrap().map(|entry| entry.unwrap().0.value()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let store = open_on(&folder.path().join("store"), &full);
+        insert(&store, 1).await.unwrap();
+
+        full.store(true, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(matches!(insert(&store, 2).await, Err(StoreError::File(_))));
+        }
+        full.store(false, Ordering::Relaxed);
+
+        insert(&store, 3).await.unwrap();
+        assert_eq!(numbers(&store), [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn writes_that_are_refused_leave_the_others_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), 1 << 20).unwrap();
+        let refuse = |_: &WriteTransaction| Ok(Err::<(), _>("no"));
+        let outcomes = futures::join!(
+            insert(&store, 1),
+            store.write(refuse),
+            insert(&store, 2),
+            store.write(refuse),
+        );
+        assert!(matches!(outcomes, (Ok(()), Ok(Err("no")), Ok(()), Ok(Err("no")))));
+        assert_eq!(numbers(&store), [1, 2]);
+    }
+
+    #[test]
+    fn what_was_handed_in_is_written_before_the_file_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Store::open(&path, 1 << 20).unwrap();
+        for number in 0..100 {
+            let insert = move |transaction: &WriteTransaction| {
+                transaction.open_table(NUMBERS)?.insert(number, number)?;
+                Ok(Ok::<_, StoreError>(()))
+            };
+            store.submit(insert, drop);
+        }
+        drop(store);
+        let store = Store::open(&path, 1 << 20).unwrap();
+        assert_eq!(numbers(&store), Vec::from_iter(0..100));
+    }
+
+    #[test]
+    fn chores_are_done_until_there_is_nothing_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), 1 << 20).unwrap();
+        let (done, seen) = mpsc::channel();
+        let mut left = 3_u32;
+        store.add_chore(Box::new(move |transaction| {
+            transaction.open_table(NUMBERS)?.insert(left, left)?;
+            let more = left > 0;
+            left = left.saturating_sub(1);
+            done.send(more).ok();
+            Ok(more)
+        }));
+        let seen: Vec<bool> = seen.iter().take(4).collect();
+        assert_eq!(seen, [true, true, true, false]);
+        // What the last one did went nowhere: it said that it did nothing.
+        assert_eq!(numbers(&store), [1, 2, 3]);
     }
 }

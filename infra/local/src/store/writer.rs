@@ -79,9 +79,10 @@ pub(super) fn run(file: &File, queue: &Receiver<Work>) {
         match queue.recv_timeout(patience) {
             Ok(first) => {
                 let rest = std::iter::from_fn(|| queue.try_recv().ok());
+                let known = writer.chores.len();
                 writer.write(std::iter::once(first).chain(rest).take(LARGEST_BATCH));
                 since_chores += 1;
-                if since_chores < BUSY {
+                if since_chores < BUSY && writer.chores.len() == known {
                     continue;
                 }
             }

@@ -120,3 +120,74 @@ fn carry_out(tables: &mut Tables<'_>, op: Op, found: Found) -> Result<Option<Cha
     };
     Ok(Some(change))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::SignedDuration;
+    use redb::{Database, ReadableDatabase, ReadableTableMetadata};
+    use shared::platform::{Index, Key, Mark, Wanted};
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::constant(1_700_000_000, 500_000_000);
+
+    fn put(n: usize, expires_at: Option<Timestamp>) -> Op {
+        let mark = Mark { partition: "m".to_owned(), sort: "s".to_owned() };
+        let marks = BTreeMap::from([(Index::Due, mark)]);
+        let wanted = Wanted { body: "x".into(), marks, expires_at };
+        Op::Put(Key::new("p", format!("{n:05}")), Expect::Anything, wanted)
+    }
+
+    #[test]
+    fn what_has_expired_is_purged_bit_by_bit_with_all_that_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::create(folder.path().join("store")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        Tables::new(&transaction).create_all().unwrap();
+        let earlier = NOON - SignedDuration::from_secs(1);
+        let mut ops: Vec<Op> = (0..600).map(|n| put(n, Some(earlier))).collect();
+        ops.push(put(1000, None));
+        ops.push(put(1001, Some(NOON + SignedDuration::from_secs(1))));
+        apply(&transaction, ops, NOON).unwrap().unwrap();
+        // Put again, so no longer expiring, or later.
+        let again = vec![put(0, None), put(1, Some(NOON + SignedDuration::from_secs(60)))];
+        apply(&transaction, again, NOON).unwrap().unwrap();
+
+        let found: Vec<bool> = (0..4).map(|_| purge(&transaction, NOON).unwrap()).collect();
+
+        assert_eq!(found, [true, true, true, false]);
+        transaction.commit().unwrap();
+        let read = database.begin_read().unwrap();
+        assert_eq!(read.open_table(rows::ROWS).unwrap().len().unwrap(), 4);
+        assert_eq!(read.open_table(rows::index_table(Index::Due)).unwrap().len().unwrap(), 4);
+        assert_eq!(read.open_table(rows::EXPIRIES).unwrap().len().unwrap(), 2);
+    }
+
+    #[test]
+    fn nothing_stays_of_what_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::create(folder.path().join("store")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        Tables::new(&transaction).create_all().unwrap();
+        let set = Key::new("s", "s");
+        let member = || "m".to_owned();
+        let ops =
+            vec![put(1, Some(NOON)), Op::Join { key: set.clone(), member: member(), limit: 1 }];
+        apply(&transaction, ops, NOON).unwrap().unwrap();
+        let ops = vec![
+            Op::Delete(Key::new("p", "00001"), Expect::Anything),
+            Op::Leave { key: set, member: member() },
+        ];
+        apply(&transaction, ops, NOON).unwrap().unwrap();
+        transaction.commit().unwrap();
+
+        let read = database.begin_read().unwrap();
+        assert!(read.open_table(rows::ROWS).unwrap().is_empty().unwrap());
+        assert!(read.open_table(rows::index_table(Index::Due)).unwrap().is_empty().unwrap());
+        assert!(read.open_table(rows::EXPIRIES).unwrap().is_empty().unwrap());
+        assert!(read.open_table(rows::MEMBERS).unwrap().is_empty().unwrap());
+        assert!(read.open_table(rows::SIZES).unwrap().is_empty().unwrap());
+    }
+}

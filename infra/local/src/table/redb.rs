@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use redb::{Error, ReadTransaction};
 use shared::platform::{Clock, Key, Mark, Op, Page, Query, Row, Source, Table, TableError};
 
+use tokio::task::coop::consume_budget;
+
 use super::{
     change,
     feed::{self, Feed},
@@ -80,6 +82,8 @@ impl RedbTable {
 impl Table for RedbTable {
     async fn get(&self, key: &Key) -> Result<Option<Row>, TableError> {
         check_key(key)?;
+        // Reading never waits: whoever reads in a loop has to let others run.
+        consume_budget().await;
         self.read_row(key).map_err(unavailable)
     }
 
@@ -89,6 +93,7 @@ impl Table for RedbTable {
             Bounds::of(query).ok_or_else(|| refused("the cursor is not one of this table"))?;
         let now = self.clock.now();
         if query.limit <= FEW_ROWS {
+            consume_budget().await;
             let read = self.store.read().map_err(unavailable)?;
             return query::run(&read, query, &bounds, now).map_err(unavailable);
         }
@@ -121,6 +126,7 @@ impl Table for RedbTable {
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
         check_key(key)?;
+        consume_budget().await;
         let read = self.store.read().map_err(unavailable)?;
         members(&read, key).map_err(unavailable)
     }

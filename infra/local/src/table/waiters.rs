@@ -33,11 +33,6 @@ impl Waiters {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.lock().len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Notify>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,5 +53,47 @@ impl Drop for Waiter<'_> {
         if Arc::strong_count(&self.notify) == 2 {
             waiting.remove(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::table::ChangeKind;
+
+    fn change(key: &Key) -> Change {
+        Change { key: key.clone(), kind: ChangeKind::Put, marks: BTreeMap::new() }
+    }
+
+    #[test]
+    fn nothing_stays_of_those_who_waited() {
+        let waiters = Waiters::default();
+        let [a, b] = ["a", "b"].map(|sort| Key::new("p", sort));
+        let waiting = [waiters.register(&a), waiters.register(&b), waiters.register(&a)];
+        assert_eq!(waiters.lock().len(), 2);
+        let [first, other, last] = waiting;
+        drop(first);
+        drop(other);
+        assert_eq!(waiters.lock().len(), 1);
+        drop(last);
+        assert!(waiters.lock().is_empty());
+    }
+
+    #[test]
+    fn a_change_wakes_all_who_wait_for_its_key_and_nobody_else() {
+        let waiters = Waiters::default();
+        let [a, b] = ["a", "b"].map(|sort| Key::new("p", sort));
+        let waiting = [&a, &a, &b].map(|key| waiters.register(key));
+        let mut listening = waiting.each_ref().map(|waiter| Box::pin(waiter.notify.notified()));
+        for listening in &mut listening {
+            listening.as_mut().enable();
+        }
+        waiters.wake(&[change(&a), change(&Key::new("p", "c"))]);
+        let woken = listening.map(|listening| listening.now_or_never().is_some());
+        assert_eq!(woken, [true, true, false]);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     task::{At, DAY},
 };
 use crate::{
-    job::{GraphFault, JobSpec, Name, check_graph},
+    job::{GraphFault, INLINE_IN_ALL, JobSpec, Name, check_graph},
     service::Limits,
     wire::{Problem, parse_json, request::misfit},
 };
@@ -109,6 +109,10 @@ impl JobRequest {
             retain_days,
             callback: None,
         };
+        if !spec.fits_one_record() {
+            let rule = format!("tasks of several instances have {INLINE_IN_ALL} together at most");
+            return Err(Problem::invalid("tasks", rule));
+        }
         Ok(Submission { spec, secrets, client_token: self.client_token })
     }
 }
