@@ -22,6 +22,7 @@ impl Clock for SystemClock {
     }
 }
 
+#[expect(clippy::unused_async, reason = "the suite awaits what makes a table")]
 async fn table() -> (Arc<dyn Table>, ()) {
     (Arc::new(MemoryTable::new(Arc::new(SystemClock))), ())
 }

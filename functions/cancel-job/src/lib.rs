@@ -76,7 +76,7 @@ mod tests {
         let playing = async {
             world.settle().await;
             assert!(world.memory.runtime.is_stopped(attempt));
-            world.finish(attempt, 143, &[("Stdout", "so far")]).await;
+            world.interrupt(attempt, &[("Stdout", "so far")]).await;
         };
         let (answer, ()) = tokio::join!(waiting, playing);
         assert_eq!(answer.expect(200).json()["state"], "cancelled");

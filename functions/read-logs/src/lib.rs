@@ -207,11 +207,13 @@ mod tests {
         assert_eq!(world.ask(&path).of(ReadLogs).await.expect(200).text(), "");
         let (attempt, _) = world.start(job).await;
         assert_eq!(world.ask(&path).of(ReadLogs).await.expect(200).text(), "");
-        for n in 0..100 {
-            world.write(attempt, Stdout, n * 3, &format!("{n:02}\n")).await;
+        let mut expected = String::new();
+        for n in 0..100_u64 {
+            let line = format!("{n:02}\n");
+            world.write(attempt, Stdout, n * 3, &line).await;
+            expected.push_str(&line);
         }
         let so_far = world.ask(&path).of(ReadLogs).await.expect(200).text();
-        let expected: String = (0..100).map(|n| format!("{n:02}\n")).collect();
         assert_eq!(so_far, expected);
     }
 
@@ -237,13 +239,13 @@ mod tests {
         let (job, path) = submitted(&world).await;
         let (attempt, _) = world.start(job).await;
         world.write(attempt, Stdout, 0, "so far").await;
-        world.report(attempt, 0, None).await;
+        world.report(attempt, 0, None, None).await;
         let ask = world.ask(&path).query("follow", "true");
         assert_eq!(ask.of(ReadLogs).await.expect(200).text(), "so far");
 
         let (job, path) = submitted(&world).await;
         let (attempt, _) = world.start(job).await;
-        world.report(attempt, 0, None).await;
+        world.report(attempt, 0, None, None).await;
         assert_eq!(world.ask(&path).of(ReadLogs).await.expect(200).text(), "the end of stdout\n");
     }
 

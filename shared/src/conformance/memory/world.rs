@@ -131,6 +131,23 @@ impl World {
 
     /// The attempt's process ends, and its agent brings home these members.
     pub async fn finish(&self, attempt: AttemptKey, code: i32, members: &[(&str, &str)]) {
+        let cause = (code != 0).then_some(Cause::Exited);
+        self.end(attempt, code, cause, members).await;
+    }
+
+    /// The agent is told to stop: its process ends by the signal, and what
+    /// there is so far is brought home.
+    pub async fn interrupt(&self, attempt: AttemptKey, members: &[(&str, &str)]) {
+        self.end(attempt, 143, Some(Cause::Interrupted), members).await;
+    }
+
+    async fn end(
+        &self,
+        attempt: AttemptKey,
+        code: i32,
+        cause: Option<Cause>,
+        members: &[(&str, &str)],
+    ) {
         let tar = archive_of(members);
         let exit = Some(Exit::Code(code));
         let asked = UploadRequest { bytes: tar.len() as u64, exit };
@@ -147,15 +164,21 @@ impl World {
             etag: info.etag,
             members: u32::try_from(members.len()).unwrap(),
         };
-        self.report(attempt, code, Some(archive)).await;
+        self.report(attempt, code, cause, Some(archive)).await;
     }
 
     /// The agent's report of a process that ended with this code.
-    pub async fn report(&self, attempt: AttemptKey, code: i32, archive: Option<ArchiveInfo>) {
+    pub async fn report(
+        &self,
+        attempt: AttemptKey,
+        code: i32,
+        cause: Option<Cause>,
+        archive: Option<ArchiveInfo>,
+    ) {
         let now = self.memory.clock.now();
         let report = Report {
             exit: Some(Exit::Code(code)),
-            cause: (code != 0).then_some(Cause::Exited),
+            cause,
             message: None,
             started_at: Some(now),
             ended_at: Some(now),

@@ -167,9 +167,9 @@ pub struct RetryRequest {
 #[serde(untagged)]
 pub enum JobBody {
     /// With `tasks`.
-    Listed(JobRequest),
+    Listed(Box<JobRequest>),
     /// Flat.
-    Flat(FlatJobRequest),
+    Flat(Box<FlatJobRequest>),
 }
 
 /// A job of one task: the task's fields beside the job's.
