@@ -1,6 +1,6 @@
 //! `tarpon`: the server and its command line.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tarpon::{cli, operator, serve};
@@ -14,7 +14,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What to log on standard error, such as `info` or `tarpon=debug`.
-    #[arg(long, global = true, default_value = "info", env = "TARPON_LOG")]
+    #[arg(long, global = true, default_value = "info,bollard=warn", env = "TARPON_LOG")]
     log: String,
 }
 
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse_lossy(&log))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|tokio| {
         tokio.block_on(async {
