@@ -212,8 +212,15 @@ pub struct Report {
 pub struct ArchiveInfo {
     /// Its length.
     pub bytes: u64,
-    /// SHA-256 of the whole, lower-case hex.
-    pub sha256: String,
+    /// SHA-256 of the whole, lower-case hex: of archives that are made in
+    /// memory. For larger ones it would double the hashing, which is what
+    /// bounds an upload; their manifest vouches for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// SHA-256 of the manifest, lower-case hex, which has the digests of all
+    /// other members; empty where the PUT's answer was lost.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manifest_sha256: String,
     /// As the store answered; empty where the PUT's answer was lost.
     pub etag: String,
     /// How many members it has, the manifest included.

@@ -1,1 +1,52 @@
-//! x
+//! Stories, told end to end: the real program, asked by HTTP and by its own
+//! command line, with real processes and real containers.
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+/// The stories of a file: those told twice, with plain processes and with
+/// containers; those about what only containers have; and those that are not
+/// about what runs the jobs.
+macro_rules! stories {
+    (
+        $(both: $($both:ident),+ $(,)?;)?
+        $(docker: $($docker:ident),+ $(,)?;)?
+        $(process: $($process:ident),+ $(,)?;)?
+    ) => {
+        told! { process Process $($($both)+)? $($($process)+)? }
+        told! { docker Docker $($($both)+)? $($($docker)+)? }
+    };
+}
+
+macro_rules! told {
+    ($module:ident $runtime:ident) => {};
+    ($module:ident $runtime:ident $($story:ident)+) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let mut world = tests::World::start(tests::Runtime::$runtime);
+                    super::$story(&mut world).await;
+                }
+            )+
+        }
+    };
+}
+
+mod container;
+mod failure;
+mod hello;
+mod inputs;
+mod logs;
+mod reads;
+mod tasks;
+
+mod queues;
+mod stop;
+
+mod big;
+mod crash;
+
+mod access;
+mod cli;
+mod openapi;
+mod refusals;
+mod tokens;

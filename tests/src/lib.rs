@@ -1,1 +1,47 @@
-//! Placeholder.
+//! What stories are told with: a [`World`] of their own, and a [`Client`] in it.
+//!
+//! A world is the real program, `tarpon serve`, as a process with a data
+//! directory and a port of its own; everything is asked of it by HTTP, or by
+//! its command line. Dropping a world fails the test if work was left behind.
+
+mod agents;
+mod answer;
+mod archive;
+mod client;
+mod engine;
+mod memory;
+mod owed;
+mod program;
+mod server;
+mod spec;
+mod until;
+mod world;
+
+pub use agents::Agent;
+pub use answer::Answer;
+pub use archive::{Archive, Member, MemberKind};
+pub use client::{Client, Credentials, Page, is_over, send};
+pub use memory::Memory;
+pub use program::{Said, probe, tarpon, workspace};
+pub use server::Options;
+pub use spec::Spec;
+pub use tests_probe::{BLOCK, Pattern, write_pattern};
+pub use until::{PATIENCE, until};
+pub use world::{Runtime, World};
+
+/// SHA-256 in lower-case hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(bytes))
+}
+
+/// SHA-256 of the first `bytes` of the probe's pattern.
+pub fn pattern_sha256(bytes: u64) -> String {
+    use sha2::Digest;
+    let mut pattern = Pattern::of(bytes);
+    let mut digest = sha2::Sha256::new();
+    while let Some(block) = pattern.block() {
+        digest.update(block);
+    }
+    data_encoding::HEXLOWER.encode(&digest.finalize())
+}

@@ -1,1 +1,27 @@
-fn main() {}
+//! The agent's start: settings, then one thread that does everything.
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use shared::agent::exit_code;
+use tarpon_agent::{Settings, live};
+
+fn main() {
+    // The environment has the token: the user's process may not look at it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(bad) => {
+            eprintln!("tarpon-agent: {bad}");
+            std::process::exit(exit_code::FAULT);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let code = match runtime {
+        Ok(runtime) => runtime.block_on(live(&settings)),
+        Err(error) => {
+            eprintln!("tarpon-agent: cannot start: {error}");
+            exit_code::FAULT
+        }
+    };
+    // At once: a thread that still reads a disk that hangs is not waited for.
+    std::process::exit(code);
+}

@@ -4,7 +4,10 @@
 //! is wrong. A suite's macro, such as [`table_suite!`](crate::table_suite),
 //! makes a test of each; its `all` runs them one after the other. Checks make
 //! up their own names, so a suite may run on a store that is in use.
+//!
+//! [`memory`] is the platform that tests run on.
 
+pub mod memory;
 pub mod objects;
 pub mod runtime;
 pub mod table;

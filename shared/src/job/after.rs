@@ -1,10 +1,11 @@
-//! The one way from a job to the next: [`Job::after`]; and what is left to do.
+//! The one way from a job to the next: [`Job::after`].
 
 use jiff::Timestamp;
 
 use super::{
-    AttemptId, Callback, Cause, Due, Duty, Event, Halt, ImageState, Instance, Job, Members, Phase,
-    TaskState, attempt::later, event::AttemptEvent, record::ChunkEntry,
+    AttemptId, Blame, Callback, Cause, Counts, Event, Halt, ImageState, Job, Members, Phase, Task,
+    TaskState, array, attempt::later, callback::MOST_UNTOLD, event::AttemptEvent,
+    members::ChunkEntry,
 };
 
 /// How often a registry may fail to answer before the image is given up.
@@ -19,10 +20,11 @@ pub enum Refused {
     /// The attempt is to stop: it must not start user code.
     #[error("the attempt is to stop")]
     Stopping,
-    /// The instance is not waiting for this attempt.
+    /// The instance is not waiting for this attempt, or the chunk not to be
+    /// created.
     #[error("the instance is not waiting for this attempt")]
     NotWaiting,
-    /// The job has no such task or instance.
+    /// The job has no such task, chunk or instance.
     #[error("the job has no such instance")]
     NoSuchInstance,
     /// What was asked needs a job that is over.
@@ -32,8 +34,11 @@ pub enum Refused {
     #[error("the job is being deleted")]
     Deleted,
     /// There is nothing that a further run would do.
-    #[error("every task of the job succeeded")]
+    #[error("no task of the job failed or was stopped")]
     NothingToRetry,
+    /// Callbacks of too many earlier runs wait for a receiver that is away.
+    #[error("the callbacks of {MOST_UNTOLD} earlier runs are still to be delivered")]
+    TooManyUntold,
 }
 
 impl Job {
@@ -49,19 +54,12 @@ impl Job {
             Event::ImageFailed { image, cause } => {
                 self.with_image(*image, |faults| failed_image(*cause, faults, at), at)
             }
-            Event::Spread { task, chunk } => {
-                self.with_chunk(*task, *chunk, |entry| entry.spread = true, at)
-            }
+            Event::Spread { task, chunk } => self.after_spread(*task, *chunk),
             Event::Folded { task, chunk, run, sequence, counts } => {
                 if *run != self.run {
                     return Ok(self.clone());
                 }
-                let fold = |entry: &mut ChunkEntry| {
-                    if entry.sequence < *sequence {
-                        (entry.sequence, entry.counts) = (*sequence, *counts);
-                    }
-                };
-                self.with_chunk(*task, *chunk, fold, at)
+                self.after_fold((*task, *chunk), *sequence, *counts, at)
             }
             Event::Attempt(attempt, event) => self.after_attempt(*attempt, event, at),
             Event::CancelAsked => {
@@ -72,53 +70,11 @@ impl Job {
             Event::Ticked => Ok(self.ticked(at)),
             Event::RetryAsked { all } => self.retried(*all, at),
             Event::DeleteAsked => self.deleted(at),
-            Event::Told { run } => Ok(self.told(*run, Callback::Told { at })),
+            Event::Told { run } => Ok(self.told(*run, at)),
             Event::TellFailed { run, again_seconds } => {
-                Ok(self.told(*run, self.told_later(*again_seconds, at)))
+                Ok(self.tell_failed(*run, *again_seconds, at))
             }
         }
-    }
-
-    /// What the job still calls for, and from when on a sweep should see to it.
-    ///
-    /// The claims it owes come in the order in which they should start; they
-    /// carry no time, since the queue decides when.
-    pub fn owes(&self) -> Vec<Due> {
-        if let Some(at) = self.deleted_at {
-            return vec![Due { at, duty: Duty::Purge }];
-        }
-        let mut out = Vec::new();
-        if let Callback::Owed { at, .. } = self.callback {
-            out.push(Due { at, duty: Duty::Tell { run: self.run } });
-        }
-        if let Some(expiry) = self.expiry() {
-            out.push(Due { at: expiry, duty: Duty::Tick });
-            return out;
-        }
-        if self.halt().is_none() {
-            self.owes_images(&mut out);
-            out.extend(self.deadline().map(|at| Due { at, duty: Duty::Tick }));
-        }
-        for place in 0..self.tasks.len() {
-            self.owes_task(place, &mut out);
-        }
-        out
-    }
-
-    /// When a sweep should look at this job next; `None` if nothing is owed
-    /// that time would bring about.
-    pub fn due_at(&self) -> Option<Timestamp> {
-        let timed = self.owes().into_iter().filter(|due| !matches!(due.duty, Duty::Claim(_)));
-        timed.map(|due| due.at).min()
-    }
-
-    /// The attempts that want a slot, in the order in which they should start.
-    pub fn claims(&self) -> Vec<AttemptId> {
-        let claim = |due: Due| match due.duty {
-            Duty::Claim(attempt) => Some(attempt),
-            _ => None,
-        };
-        self.owes().into_iter().filter_map(claim).collect()
     }
 
     fn after_attempt(
@@ -127,43 +83,29 @@ impl Job {
         event: &AttemptEvent,
         at: Timestamp,
     ) -> Result<Job, Refused> {
-        let starts = match event {
-            AttemptEvent::Claimed | AttemptEvent::PlanRead => true,
-            AttemptEvent::Launched { .. }
-            | AttemptEvent::Collecting { .. }
-            | AttemptEvent::Ended(_) => false,
-        };
-        if attempt.run != self.run || self.ending().is_some() {
-            return if starts { Err(Refused::Superseded) } else { Ok(self.clone()) };
+        if attempt.job != self.id {
+            return Err(Refused::NoSuchInstance);
         }
-        let old = self.instance(attempt).ok_or(Refused::NoSuchInstance)?;
-        let task = &self.tasks[attempt.task as usize];
-        if *event == AttemptEvent::Claimed && !self.may_claim(attempt) {
+        if attempt.run != self.run || self.ending().is_some() {
+            return if event.lets_run() { Err(Refused::Superseded) } else { Ok(self.clone()) };
+        }
+        let halt = self.halt();
+        let mut next = self.clone();
+        let task = next.tasks.get_mut(attempt.task as usize).ok_or(Refused::NoSuchInstance)?;
+        // A claim that is repeated finds its instance live, and is let through.
+        let may_claim = self.is_live(attempt) || (task.is_open() && self.is_pinned(task));
+        if *event == AttemptEvent::Claimed && !may_claim {
             return Err(Refused::NotWaiting);
         }
-        let new = old.after(attempt.number, event, task.rules(), at)?;
-        if new == *old {
-            return Ok(self.clone());
-        }
-        let new = match self.halt() {
-            Some(why) => new.halted(why, at),
-            None => new,
+        let (Members::Inline(instances), rules) = task.parts(halt) else {
+            return Err(Refused::NoSuchInstance);
         };
-        let mut next = self.clone();
-        if let Members::Inline(instances) = &mut next.tasks[attempt.task as usize].members {
-            instances[attempt.instance as usize] = new;
-        }
+        array::take(instances, attempt.instance as usize, attempt.number, event, rules, at)?;
         Ok(next.settled(at))
     }
 
-    /// Whether the attempt's task is open and its image pinned. A claim that
-    /// is repeated finds its instance live, and is let through.
-    fn may_claim(&self, attempt: AttemptId) -> bool {
-        let task = &self.tasks[attempt.task as usize];
-        let pinned = matches!(self.images[task.image as usize].state, ImageState::Resolved(_));
-        self.is_live(attempt) || (self.halt().is_none() && task.is_open() && pinned)
-    }
-
+    /// Late news of an image that is not being looked up changes nothing, and
+    /// neither does a failure told twice: the next look-up is not due yet.
     fn with_image(
         &self,
         place: u32,
@@ -171,28 +113,69 @@ impl Job {
         at: Timestamp,
     ) -> Result<Job, Refused> {
         let image = self.images.get(place as usize).ok_or(Refused::NoSuchInstance)?;
-        let ImageState::Wanted { faults, .. } = image.state else {
+        let ImageState::Wanted { at: due, faults } = image.state else {
             return Ok(self.clone());
         };
+        if self.halt().is_some() || self.ending().is_some() {
+            return Ok(self.clone());
+        }
+        let state = state(faults);
+        let resolved = matches!(state, ImageState::Resolved(_));
+        if at < due && !resolved {
+            return Ok(self.clone());
+        }
         let mut next = self.clone();
-        next.images[place as usize].state = state(faults);
+        next.images[place as usize].state = state;
         Ok(next.settled(at))
     }
 
-    fn with_chunk(
+    fn after_spread(&self, task: u32, chunk: u32) -> Result<Job, Refused> {
+        let known = self.entry(task, chunk)?;
+        let owed = self.owed_chunks(&self.tasks[task as usize]).any(|owed| owed == chunk);
+        if !known.spread && !owed {
+            return Err(Refused::NotWaiting);
+        }
+        let mut next = self.clone();
+        next.entry_mut(task, chunk)?.spread = true;
+        Ok(next)
+    }
+
+    fn after_fold(
         &self,
-        task: u32,
-        chunk: u32,
-        change: impl FnOnce(&mut ChunkEntry),
+        (task, chunk): (u32, u32),
+        sequence: u64,
+        counts: Counts,
         at: Timestamp,
     ) -> Result<Job, Refused> {
+        let known = self.entry(task, chunk)?;
+        let news = known.spread && known.sequence < sequence;
+        if !news || known.counts.total() != counts.total() || self.ending().is_some() {
+            return Ok(self.clone());
+        }
+        let ended = known.is_under_way() && counts.is_ended();
         let mut next = self.clone();
-        let members = next.tasks.get_mut(task as usize).map(|task| &mut task.members);
+        *next.entry_mut(task, chunk)? = ChunkEntry { sequence, counts, ..*known };
+        if ended {
+            // Whichever chunk takes its turn waits from now on.
+            next.tasks[task as usize].members.wait_from(at);
+        }
+        Ok(next.settled(at))
+    }
+
+    fn entry(&self, task: u32, chunk: u32) -> Result<&ChunkEntry, Refused> {
+        let members = self.tasks.get(task as usize).map(|task| &task.members);
         let Some(Members::Chunked(chunks)) = members else {
             return Err(Refused::NoSuchInstance);
         };
-        change(chunks.get_mut(chunk as usize).ok_or(Refused::NoSuchInstance)?);
-        Ok(next.settled(at))
+        chunks.get(chunk as usize).ok_or(Refused::NoSuchInstance)
+    }
+
+    fn entry_mut(&mut self, task: u32, chunk: u32) -> Result<&mut ChunkEntry, Refused> {
+        let members = self.tasks.get_mut(task as usize).map(|task| &mut task.members);
+        let Some(Members::Chunked(chunks)) = members else {
+            return Err(Refused::NoSuchInstance);
+        };
+        chunks.get_mut(chunk as usize).ok_or(Refused::NoSuchInstance)
     }
 
     fn ticked(&self, at: Timestamp) -> Job {
@@ -207,31 +190,11 @@ impl Job {
         if next.deadline().is_some_and(|deadline| deadline <= at) {
             next.halt_for(Halt::DeadlinePassed, at);
         }
-        for task in &mut next.tasks {
-            let (open, rules) = (task.is_open(), task.retry.clone());
-            let rules = super::attempt::Rules { retry: &rules, deadlines: &task.deadlines };
-            if let Members::Inline(instances) = &mut task.members {
-                for instance in instances {
-                    *instance = instance.ticked(open, rules, at);
-                }
-            }
-        }
-        if let Some(why) = next.halt() {
-            next.halt_again(why, at);
+        let halt = next.halt();
+        for task in next.tasks.iter_mut().filter(|task| task.is_open()) {
+            task.tick(halt, at);
         }
         next.settled(at)
-    }
-
-    /// An attempt that a deadline ended while everything stops must not be
-    /// tried again.
-    fn halt_again(&mut self, why: Halt, at: Timestamp) {
-        for task in self.tasks.iter_mut().filter(|task| task.is_open()) {
-            if let Members::Inline(instances) = &mut task.members {
-                for instance in instances {
-                    *instance = instance.halted(why, at);
-                }
-            }
-        }
     }
 
     fn retried(&self, all: bool, at: Timestamp) -> Result<Job, Refused> {
@@ -241,27 +204,34 @@ impl Job {
         if self.ending().is_none() {
             return Err(Refused::NotFinished);
         }
-        let kept = |state: TaskState| !all && state == TaskState::Succeeded;
-        if self.tasks.iter().all(|task| kept(task.state)) {
+        // What was skipped would be skipped again.
+        let in_vain = |task: &Task| matches!(task.state, TaskState::Succeeded | TaskState::Skipped);
+        if !all && self.tasks.iter().all(in_vain) {
             return Err(Refused::NothingToRetry);
         }
+        if self.untold.len() >= MOST_UNTOLD {
+            return Err(Refused::TooManyUntold);
+        }
         let mut next = self.clone();
+        next.untold.extend(self.telling(self.run));
+        if next.callback != Callback::Unwanted {
+            next.callback = Callback::Wanted;
+        }
         next.run += 1;
         next.run_at = at;
         next.phase = Phase::Queued;
         next.started_at = None;
         for image in &mut next.images {
-            if let ImageState::Refused(_) = image.state {
+            if !matches!(image.state, ImageState::Resolved(_)) {
                 image.state = ImageState::Wanted { at, faults: 0 };
             }
         }
-        for task in next.tasks.iter_mut().filter(|task| !kept(task.state)) {
-            task.state = TaskState::Pending;
-            task.since = at;
-            task.members.start_over(all, at);
-        }
-        if next.callback != Callback::Unwanted {
-            next.callback = Callback::Wanted;
+        for task in &mut next.tasks {
+            task.members.start_over(all, self.run, at);
+            if all || task.state != TaskState::Succeeded {
+                task.state = TaskState::Pending;
+                task.since = at;
+            }
         }
         Ok(next.settled(at))
     }
@@ -272,112 +242,34 @@ impl Job {
         }
         Ok(Job { deleted_at: self.deleted_at.or(Some(at)), ..self.clone() })
     }
-
-    fn told(&self, run: u32, callback: Callback) -> Job {
-        match self.callback {
-            Callback::Owed { .. } if run == self.run => Job { callback, ..self.clone() },
-            Callback::Unwanted
-            | Callback::Wanted
-            | Callback::Owed { .. }
-            | Callback::Told { .. }
-            | Callback::GivenUp { .. } => self.clone(),
-        }
-    }
-
-    fn told_later(&self, again_seconds: Option<u32>, at: Timestamp) -> Callback {
-        match (self.callback, again_seconds) {
-            (Callback::Owed { tries, .. }, Some(seconds)) => {
-                Callback::Owed { at: later(at, seconds), tries: tries + 1 }
-            }
-            _ => Callback::GivenUp { at },
-        }
-    }
-
-    /// Images are looked up at once, for tasks that are not ready yet too, so
-    /// that a tag moved later changes nothing.
-    fn owes_images(&self, out: &mut Vec<Due>) {
-        for (place, image) in (0..).zip(&self.images) {
-            if let ImageState::Wanted { at, .. } = image.state {
-                out.push(Due { at, duty: Duty::Resolve(place) });
-            }
-        }
-    }
-
-    fn owes_task(&self, place: usize, out: &mut Vec<Due>) {
-        let task = &self.tasks[place];
-        if !task.is_open() {
-            return;
-        }
-        let pinned = matches!(self.images[task.image as usize].state, ImageState::Resolved(_));
-        match &task.members {
-            Members::Inline(instances) => {
-                let live = instances.iter().filter(|i| i.live().is_some()).count();
-                let most = task.max_concurrent.map_or(usize::MAX, |most| most as usize);
-                let mut free = most.saturating_sub(live);
-                for (index, instance) in instances.iter().enumerate() {
-                    let latest = self.attempt(place, index, instance.attempts);
-                    instance.owes(latest, true, task.rules(), out);
-                    if pinned && free > 0 && self.halt().is_none() && instance.is_claimable() {
-                        free -= 1;
-                        let next = AttemptId { number: latest.number + 1, ..latest };
-                        out.push(Due { at: Timestamp::MAX, duty: Duty::Claim(next) });
-                    }
-                }
-            }
-            Members::Chunked(chunks) => {
-                let task_place = u32::try_from(place).expect("a job has at most 1,000 tasks");
-                for (chunk, entry) in (0..).zip(chunks) {
-                    let task_at = Due { at: task.since, duty: Duty::Tick };
-                    match self.phase {
-                        Phase::Stopping { at, .. } if entry.spread && !entry.counts.is_ended() => {
-                            let duty = Duty::HaltChunk { task: task_place, chunk };
-                            out.push(Due { at, duty });
-                        }
-                        Phase::Queued | Phase::Running if !entry.spread && pinned => {
-                            let duty = Duty::Spread { task: task_place, chunk };
-                            out.push(Due { duty, ..task_at });
-                        }
-                        Phase::Queued
-                        | Phase::Running
-                        | Phase::Stopping { .. }
-                        | Phase::Finished { .. } => {}
-                    }
-                }
-            }
-        }
-    }
 }
 
-impl Members {
-    /// The instances of a further run: those that succeeded stay, unless all
-    /// are wanted again.
-    fn start_over(&mut self, all: bool, at: Timestamp) {
-        match self {
-            Members::Inline(instances) => {
-                for instance in instances {
-                    let stays =
-                        !all && matches!(instance.state, super::InstanceState::Succeeded(_));
-                    if !stays {
-                        *instance = Instance::new(at);
-                    }
+impl Task {
+    fn tick(&mut self, halt: Option<Halt>, at: Timestamp) {
+        let turn = self.next_chunks().next().is_some();
+        match self.parts(halt) {
+            (Members::Inline(instances), rules) => array::tick(instances, rules, at),
+            (Members::Chunked(chunks), rules) if turn => {
+                let waiting = rules.deadlines.waiting;
+                let overdue = |c: &ChunkEntry| c.is_unspread() && c.patience(waiting) <= at;
+                for chunk in chunks.iter_mut().filter(|chunk| overdue(chunk)) {
+                    chunk.drop_waiting(Cause::WaitTimedOut);
                 }
             }
-            Members::Chunked(chunks) => {
-                for chunk in chunks {
-                    *chunk = ChunkEntry::new(chunk.counts.total());
-                }
-            }
+            (Members::Chunked(_), _) => {}
         }
     }
 }
 
 fn failed_image(cause: Cause, faults: u32, at: Timestamp) -> ImageState {
     let faults = faults + 1;
-    if cause.blame() == super::Blame::System && faults < IMAGE_FAULTS {
-        return ImageState::Wanted { at: later(at, 5 << faults), faults };
+    match cause {
+        Cause::ImageNotFound | Cause::ImageDenied | Cause::ImageUnusable => {
+            ImageState::Refused(cause)
+        }
+        _ if cause.blame() == Blame::System && faults < IMAGE_FAULTS => {
+            ImageState::Wanted { at: later(at, 5 << u64::from(faults)), faults }
+        }
+        _ => ImageState::Refused(Cause::ImageUnavailable),
     }
-    ImageState::Refused(match cause.blame() {
-        super::Blame::Final => cause,
-        super::Blame::System | super::Blame::User => Cause::ImageUnavailable,
-    })
 }

@@ -34,6 +34,8 @@ pub enum Cause {
     ImageUnavailable,
     /// The platform has, or had, no room for what was asked.
     NoCapacity,
+    /// What was asked for is more than the platform has in all.
+    TooLarge,
     /// The container did not come up within its deadline.
     StartTimedOut,
     /// The job waited in its queue longer than its deadline allows.
@@ -63,7 +65,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause, in the order of their definition.
-    pub const ALL: [Cause; 20] = [
+    pub const ALL: [Cause; 21] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::OutOfMemory,
@@ -77,6 +79,7 @@ impl Cause {
         Cause::ImageUnusable,
         Cause::ImageUnavailable,
         Cause::NoCapacity,
+        Cause::TooLarge,
         Cause::StartTimedOut,
         Cause::WaitTimedOut,
         Cause::AgentLost,
@@ -107,9 +110,21 @@ impl Cause {
             | Cause::ImageNotFound
             | Cause::ImageDenied
             | Cause::ImageUnusable
+            | Cause::TooLarge
             | Cause::WaitTimedOut
             | Cause::DependencyFailed => Blame::Final,
         }
+    }
+
+    /// Whether everything was to stop for this, not only the one attempt.
+    pub(super) fn is_halt(self) -> bool {
+        matches!(self, Cause::Cancelled | Cause::DeadlinePassed | Cause::FailedFast)
+    }
+
+    /// Whether an agent or a runtime may say this of an attempt. The rest is
+    /// for the job alone to decide; said from outside, it is not believed.
+    pub fn is_reportable(self) -> bool {
+        !self.is_halt() && !matches!(self, Cause::WaitTimedOut | Cause::DependencyFailed)
     }
 
     /// Whether submitting the same again, unchanged, could end otherwise.

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptId, Deadlines, Halt, Instance, InstanceState, JobKey, Refused, RetryRules,
-    attempt::Rules,
+    AttemptId, Deadlines, Halt, Instance, InstanceState, Job, JobKey, Members, Refused, RetryRules,
+    array::{self, Rules},
     duty::{Due, Duty},
     event::AttemptEvent,
 };
 
-/// How many instances live inside the job's record, or in one chunk.
+/// How many instances of one task live inside the job's record, or in one
+/// chunk.
 pub const INLINE_INSTANCES: u32 = 128;
 
 /// How many instances stand where.
@@ -83,7 +84,7 @@ impl std::iter::Sum for Counts {
     }
 }
 
-/// A stored part of a wide task.
+/// A stored part of a wide task. A further run replaces the item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// The stored shape's version.
@@ -100,6 +101,9 @@ pub struct Chunk {
     pub retry: RetryRules,
     /// The task's deadlines, likewise.
     pub deadlines: Deadlines,
+    /// The chunk's share of its task's `max_concurrent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<u32>,
     /// Why everything is to stop, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,
@@ -113,10 +117,69 @@ pub struct Chunk {
     pub instances: Vec<Instance>,
 }
 
+impl Job {
+    /// The chunk that [`Duty::Spread`] calls for, to be written together with
+    /// the job after [`super::Event::Spread`]. Refused once it is not owed.
+    ///
+    /// `before` is the item that an earlier run left in its place, if there is
+    /// one: what succeeded then, and was not to run again, is taken over.
+    pub fn spread(
+        &self,
+        task: u32,
+        chunk: u32,
+        before: Option<&Chunk>,
+        at: Timestamp,
+    ) -> Result<Chunk, Refused> {
+        let place = task;
+        let task = self.tasks.get(place as usize).ok_or(Refused::NoSuchInstance)?;
+        let Members::Chunked(chunks) = &task.members else {
+            return Err(Refused::NoSuchInstance);
+        };
+        let entry = chunks.get(chunk as usize).ok_or(Refused::NoSuchInstance)?;
+        if !self.owed_chunks(task).any(|owed| owed == chunk) {
+            return Err(Refused::NotWaiting);
+        }
+        let keep = entry.counts.succeeded > 0;
+        let instance = |n: u32| match before {
+            Some(old) if (n as usize) < old.instances.len() => {
+                old.instances[n as usize].again(keep, old.run, at)
+            }
+            Some(_) | None => Instance::new(at),
+        };
+        Ok(Chunk {
+            v: Chunk::VERSION,
+            job: self.key(),
+            run: self.run,
+            task: place,
+            chunk,
+            retry: task.retry.clone(),
+            deadlines: task.deadlines,
+            at_once: task.staging().1,
+            halt: None,
+            sequence: 0,
+            folded: 0,
+            changed_at: at,
+            instances: (0..entry.counts.total()).map(instance).collect(),
+        })
+    }
+}
+
 impl Chunk {
+    /// The version of the shape written today.
+    pub const VERSION: u8 = 1;
+
     /// How its instances stand.
     pub fn counts(&self) -> Counts {
         Counts::of(&self.instances)
+    }
+
+    /// The latest attempt of one of its instances, which is of an earlier run
+    /// where the instance succeeded in that; `None` before the first.
+    pub fn latest_attempt(&self, instance: u32) -> Option<AttemptId> {
+        let place = instance.checked_sub(self.chunk * INLINE_INSTANCES)? as usize;
+        let Instance { attempts, kept_from, .. } = *self.instances.get(place)?;
+        let run = kept_from.unwrap_or(self.run);
+        (attempts > 0).then(|| AttemptId { run, ..self.attempt(place, attempts) })
     }
 
     /// The chunk after something happened to one of its attempts.
@@ -126,41 +189,39 @@ impl Chunk {
         event: &AttemptEvent,
         at: Timestamp,
     ) -> Result<Chunk, Refused> {
+        if attempt.job != self.job.job {
+            return Err(Refused::NoSuchInstance);
+        }
         if attempt.run != self.run {
-            return match event {
-                AttemptEvent::Claimed | AttemptEvent::PlanRead => Err(Refused::Superseded),
-                AttemptEvent::Launched { .. }
-                | AttemptEvent::Collecting { .. }
-                | AttemptEvent::Ended(_) => Ok(self.clone()),
-            };
+            return if event.lets_run() { Err(Refused::Superseded) } else { Ok(self.clone()) };
         }
         let place = self.place(attempt).ok_or(Refused::NoSuchInstance)?;
-        let instance = self.instances[place].after(attempt.number, event, self.rules(), at)?;
         let mut next = self.clone();
-        next.instances[place] = match self.halt {
-            Some(why) => instance.halted(why, at),
-            None => instance,
-        };
+        array::take(&mut next.instances, place, attempt.number, event, self.rules(), at)?;
         Ok(next.counted(self, at))
     }
 
     /// The chunk once everything is to stop.
+    #[must_use]
     pub fn halted(&self, why: Halt, at: Timestamp) -> Chunk {
         if self.halt.is_some() {
             return self.clone();
         }
-        let instances = self.instances.iter().map(|i| i.halted(why, at)).collect();
-        Chunk { halt: Some(why), instances, ..self.clone() }.counted(self, at)
+        let mut next = Chunk { halt: Some(why), ..self.clone() };
+        array::halt(&mut next.instances, why, at);
+        next.counted(self, at)
     }
 
     /// The chunk once every deadline up to `at` has taken effect.
+    #[must_use]
     pub fn ticked(&self, at: Timestamp) -> Chunk {
-        let rules = self.rules();
-        let instances = self.instances.iter().map(|i| i.ticked(true, rules, at)).collect();
-        Chunk { instances, ..self.clone() }.counted(self, at)
+        let mut next = self.clone();
+        array::tick(&mut next.instances, self.rules(), at);
+        next.counted(self, at)
     }
 
     /// The chunk once the job has taken in its counts as of `sequence`.
+    #[must_use]
     pub fn folded(&self, sequence: u64) -> Chunk {
         Chunk { folded: self.folded.max(sequence.min(self.sequence)), ..self.clone() }
     }
@@ -171,26 +232,28 @@ impl Chunk {
         if self.folded < self.sequence {
             out.push(Due { at: self.changed_at, duty: Duty::Fold });
         }
-        for (place, instance) in self.instances.iter().enumerate() {
-            instance.owes(self.attempt(place, instance.attempts), true, self.rules(), &mut out);
-            if instance.is_claimable() {
-                let id = self.attempt(place, instance.attempts + 1);
-                out.push(Due { at: Timestamp::MAX, duty: Duty::Claim(id) });
-            }
-        }
+        let id = |place, number| self.attempt(place, number);
+        array::owes(&self.instances, id, true, self.rules(), &mut out);
         out
     }
 
     fn counted(mut self, before: &Chunk, at: Timestamp) -> Chunk {
         if self.counts() != before.counts() {
+            if self.folded == self.sequence {
+                self.changed_at = at;
+            }
             self.sequence += 1;
-            self.changed_at = at;
         }
         self
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { retry: &self.retry, deadlines: &self.deadlines }
+        Rules {
+            retry: &self.retry,
+            deadlines: &self.deadlines,
+            halt: self.halt,
+            at_once: self.at_once,
+        }
     }
 
     fn place(&self, attempt: AttemptId) -> Option<usize> {

@@ -9,14 +9,14 @@ use super::AttemptId;
 pub enum Duty {
     /// Look up the image at this place.
     Resolve(u32),
-    /// Create the chunk of a wide task.
+    /// Create the chunk of a wide task, as [`super::Job::spread`] makes it.
     Spread {
         /// The task's place.
         task: u32,
         /// The chunk's place in it.
         chunk: u32,
     },
-    /// Tell a chunk that everything is to stop.
+    /// Tell a chunk that everything is to stop, if it has not been told.
     HaltChunk {
         /// The task's place.
         task: u32,
@@ -29,13 +29,13 @@ pub enum Duty {
     Claim(AttemptId),
     /// Launch the claimed attempt, if the runtime does not know it.
     Launch(AttemptId),
-    /// Make the runtime stop it.
+    /// Make the runtime stop it, and see whether it still has it.
     Stop(AttemptId),
     /// See whether the runtime still has it.
     Look(AttemptId),
     /// Let a deadline take effect.
     Tick,
-    /// Deliver the callback of this run.
+    /// Deliver the callback of this run, as [`super::Job::telling`] has it.
     Tell {
         /// The run.
         run: u32,

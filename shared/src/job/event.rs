@@ -21,7 +21,9 @@ pub enum Event {
         /// Why; blamed on the system, it is tried again.
         cause: Cause,
     },
-    /// A chunk of a wide task was created.
+    /// A chunk of a wide task was created: written in the same commit as
+    /// [`super::Job::spread`] made it, so that neither is there without the
+    /// other.
     Spread {
         /// The task's place.
         task: u32,
@@ -63,7 +65,8 @@ pub enum Event {
     TellFailed {
         /// The run it told of.
         run: u32,
-        /// When to try again, in seconds from now; `None` gives up.
+        /// When to try again, in seconds from now, at least one; `None` gives
+        /// up.
         again_seconds: Option<u32>,
     },
 }
@@ -104,7 +107,7 @@ impl Exit {
     pub fn code(self) -> i32 {
         match self {
             Exit::Code(code) => code,
-            Exit::Signal(signal) => 128 + signal,
+            Exit::Signal(signal) => signal.saturating_add(128),
         }
     }
 }
@@ -140,6 +143,18 @@ pub struct Usage {
     pub input_bytes: u64,
     /// Bytes of the archive.
     pub output_bytes: u64,
+}
+
+impl AttemptEvent {
+    /// Whether user code may run for it: only such an event is ever refused.
+    pub(super) fn lets_run(&self) -> bool {
+        match self {
+            AttemptEvent::Claimed | AttemptEvent::PlanRead => true,
+            AttemptEvent::Launched { .. }
+            | AttemptEvent::Collecting { .. }
+            | AttemptEvent::Ended(_) => false,
+        }
+    }
 }
 
 impl Event {

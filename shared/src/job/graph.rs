@@ -33,14 +33,15 @@ impl When {
     /// Whether the edge holds; `None` while that is still open.
     ///
     /// `succeeded` counts the predecessor's instances that succeeded: a
-    /// stopped task with one such instance satisfies [`When::Partly`].
+    /// stopped task with one such instance satisfies [`When::Partly`]. A
+    /// skipped task ran nothing, whatever succeeded in an earlier run.
     pub fn holds(self, state: TaskState, succeeded: u32) -> Option<bool> {
         if !state.is_ended() {
             return None;
         }
         Some(match self {
             When::Succeeded => state == TaskState::Succeeded,
-            When::Partly => succeeded > 0,
+            When::Partly => succeeded > 0 && state != TaskState::Skipped,
             When::Failed => matches!(state, TaskState::Failed | TaskState::PartlyFailed),
             When::Finished => true,
         })

@@ -97,19 +97,22 @@ fn is_tag(text: &str) -> bool {
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').map_or((text, None), |(n, p)| (n, Some(p)));
     let looks = text == "localhost" || name.contains('.') || port.is_some();
-    let sound =
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
-    looks && sound && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        plain && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    looks
+        && name.split('.').all(label)
+        && port.is_none_or(|port| digits(port) && port.parse::<u16>().is_ok())
 }
 
+/// Runs of letters and digits, joined by `.`, `_`, `__` or any number of `-`.
 fn is_component(text: &str) -> bool {
-    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let bytes = text.as_bytes();
-    edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(b))
-        && !text.contains("..")
-        && !text.contains("___")
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let joint =
+        |joint: &str| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-');
+    text.starts_with(plain) && text.ends_with(plain) && text.split(plain).all(joint)
 }
 
 /// What a reference stood for when it was looked up, pinned for the job.
@@ -164,6 +167,8 @@ mod tests {
             "tarpon/hello",
             "tarpon/hello:1.2",
             "localhost:5000/a/b:latest",
+            "10.0.0.7:5000/x",
+            "a.b_c__d---e",
             "registry.example.com/team/tool",
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tool:v1",
             &format!("tool@sha256:{hex}"),
@@ -188,12 +193,23 @@ mod tests {
             "a@sha256:12",
             "a b",
             "../x",
+            "./x",
+            ".a.b/x",
+            "-a.b/x",
+            "a..b/x",
             "a..b",
             "host:port/x",
             "-a",
             "a\n",
             "http://host/x",
             "ü",
+            "./x",
+            "a._b",
+            "a___b",
+            ".com/x",
+            "host-.com/x",
+            "host.com:+1/x",
+            "host.com:99999/x",
         ] {
             assert!(text.parse::<ImageReference>().is_err(), "{text:?}");
         }

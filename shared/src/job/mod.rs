@@ -7,7 +7,9 @@
 //! [`Job::owes`], never remembered from the act of saving it.
 
 mod after;
+mod array;
 mod attempt;
+mod callback;
 mod cause;
 mod chunk;
 mod duty;
@@ -15,12 +17,18 @@ mod event;
 mod graph;
 mod ids;
 mod image;
+mod instance;
+mod members;
+mod owes;
 mod record;
 mod settle;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use after::Refused;
-pub use attempt::{Attempt, AttemptPhase, Instance, InstanceState, Outcome, Stop};
+pub use attempt::{Attempt, AttemptPhase, Stop};
+pub use callback::{Callback, Telling};
 pub use cause::{Blame, Cause};
 pub use chunk::{Chunk, Counts, INLINE_INSTANCES};
 pub use duty::{Due, Duty};
@@ -28,9 +36,9 @@ pub use event::{AttemptEvent, Ended, Event, Exit, Usage};
 pub use graph::{Edge, GraphFault, When, check as check_graph};
 pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
 pub use image::{ImageReference, ResolvedImage};
-pub use record::{
-    Callback, ChunkEntry, Ending, Halt, Image, ImageState, Job, Members, Phase, Task, TaskState,
-};
+pub use instance::{Instance, InstanceState, Outcome};
+pub use members::{ChunkEntry, INLINE_IN_ALL, Members};
+pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
     CallbackSpec, Deadlines, InputSpec, JobSpec, MAX_INSTANCES, MAX_TASKS, Network, OutputSpec,
     Resources, RetryRules, Sealed, Source, TaskSpec,

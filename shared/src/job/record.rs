@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptId, Cause, Counts, Deadlines, Edge, ImageReference, Instance, JobId, JobKey, JobSpec,
-    Name, ProjectId, ResolvedImage, Resources, RetryRules, TaskSpec,
-    attempt::{Rules, later},
-    chunk::INLINE_INSTANCES,
+    AttemptId, Callback, Cause, ChunkEntry, Deadlines, Edge, INLINE_INSTANCES, ImageReference,
+    Instance, JobId, JobKey, JobSpec, Members, Name, ProjectId, ResolvedImage, Resources,
+    RetryRules, TaskSpec, Telling, array::Rules, attempt::later, members::INLINE_IN_ALL,
 };
 
 /// A job as stored: one item, replaced whole at each change.
@@ -52,9 +51,12 @@ pub struct Job {
     pub images: Vec<Image>,
     /// The tasks, in the spec's order.
     pub tasks: Vec<Task>,
-    /// How telling the caller stands.
+    /// How telling the caller of this run stands.
     #[serde(default, skip_serializing_if = "Callback::is_unwanted")]
     pub callback: Callback,
+    /// Earlier runs whose endings are yet to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Telling>,
     /// Since when the job is being removed; nobody sees it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
@@ -204,96 +206,16 @@ impl TaskState {
     }
 }
 
-/// A task's instances: inside the record, or spread over chunks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Members {
-    /// Up to 128.
-    Inline(Vec<Instance>),
-    /// More.
-    Chunked(Vec<ChunkEntry>),
-}
-
-/// What the job knows of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkEntry {
-    /// Whether the chunk's item exists in this run.
-    pub spread: bool,
-    /// The chunk's sequence as of these counts.
-    pub sequence: u64,
-    /// How its instances stood then.
-    pub counts: Counts,
-}
-
-impl Members {
-    /// How all instances stand, as far as is known here.
-    pub fn counts(&self) -> Counts {
-        match self {
-            Members::Inline(instances) => Counts::of(instances),
-            Members::Chunked(chunks) => chunks.iter().map(|chunk| chunk.counts).sum(),
-        }
-    }
-
-    fn new(instances: u32, at: Timestamp) -> Members {
-        if instances <= INLINE_INSTANCES {
-            return Members::Inline((0..instances).map(|_| Instance::new(at)).collect());
-        }
-        let sizes = (0..instances).step_by(INLINE_INSTANCES as usize);
-        Members::Chunked(
-            sizes.map(|first| ChunkEntry::new((instances - first).min(INLINE_INSTANCES))).collect(),
-        )
-    }
-}
-
-impl ChunkEntry {
-    pub(super) fn new(size: u32) -> Self {
-        ChunkEntry { spread: false, sequence: 0, counts: Counts::all_waiting(size) }
-    }
-}
-
-/// How telling the caller stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum Callback {
-    /// Nobody asked to be told.
-    #[default]
-    Unwanted,
-    /// Somebody will be, once the run has ended.
-    Wanted,
-    /// The run has ended.
-    Owed {
-        /// When to try.
-        at: Timestamp,
-        /// How often it was tried.
-        tries: u32,
-    },
-    /// It was delivered.
-    Told {
-        /// When.
-        at: Timestamp,
-    },
-    /// It could not be delivered.
-    GivenUp {
-        /// Since when.
-        at: Timestamp,
-    },
-}
-
-impl Callback {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-    fn is_unwanted(&self) -> bool {
-        *self == Callback::Unwanted
-    }
-}
-
 impl Job {
     /// The version of the shape written today.
     pub const VERSION: u8 = 1;
 
-    /// The record of a job that was just accepted.
+    /// The record of a job that was just accepted: its tasks have passed
+    /// [`super::check_graph`].
     pub fn new(key: JobKey, spec: &JobSpec, at: Timestamp) -> Job {
-        let mut images = Vec::new();
-        let tasks = spec.tasks.iter().map(|task| Task::new(task, &mut images, at)).collect();
+        let (mut images, mut room) = (Vec::new(), INLINE_IN_ALL);
+        let task = |task| Task::new(task, &mut images, &mut room, at);
+        let tasks = spec.tasks.iter().map(task).collect();
         let job = Job {
             v: Job::VERSION,
             id: key.job,
@@ -315,6 +237,7 @@ impl Job {
                 Some(_) => Callback::Wanted,
                 None => Callback::Unwanted,
             },
+            untold: Vec::new(),
             deleted_at: None,
         };
         job.settled(at)
@@ -362,12 +285,30 @@ impl Job {
         }
     }
 
+    /// The instance of a job that has but one.
+    pub fn only_instance(&self) -> Option<&Instance> {
+        match self.tasks.as_slice() {
+            [task] => match task.instances() {
+                [instance] => Some(instance),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether this attempt is the one that counts for its instance.
     pub fn is_live(&self, attempt: AttemptId) -> bool {
         attempt.run == self.run
             && self
                 .instance(attempt)
                 .is_some_and(|i| i.attempts == attempt.number && i.live().is_some())
+    }
+
+    /// The id of an attempt, by the places of task and instance: of this run,
+    /// or of the earlier one in which the instance succeeded.
+    pub fn attempt_id(&self, task: usize, instance: usize, number: u32) -> AttemptId {
+        let kept = self.tasks.get(task).and_then(|task| task.instances().get(instance)?.kept_from);
+        AttemptId { run: kept.unwrap_or(self.run), ..self.attempt(task, instance, number) }
     }
 
     /// Each task that holds its instances itself, with its place.
@@ -392,18 +333,29 @@ impl Job {
 
     /// When the run's own deadline passes.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.deadline_seconds.map(|seconds| later(self.run_at, seconds))
+        self.deadline_seconds.map(|seconds| later(self.run_at, seconds.into()))
     }
 
-    /// When a finished job's time is up.
+    /// When a finished job's time is up: a day later at the earliest.
     pub(super) fn expiry(&self) -> Option<Timestamp> {
         let (_, ended) = self.ending()?;
-        Some(later(ended, u32::from(self.retain_days) * 24 * 3600))
+        Some(later(ended, u64::from(self.retain_days.max(1)) * 24 * 3600))
+    }
+
+    /// The chunks of `task` that are to be created now.
+    pub(super) fn owed_chunks(&self, task: &Task) -> impl Iterator<Item = u32> {
+        let open = task.is_open() && self.halt().is_none() && self.is_pinned(task);
+        task.next_chunks().filter(move |_| open)
+    }
+
+    /// Whether the task's image is known, and so what it would run.
+    pub(super) fn is_pinned(&self, task: &Task) -> bool {
+        matches!(self.images[task.image as usize].state, ImageState::Resolved(_))
     }
 }
 
 impl Task {
-    fn new(spec: &TaskSpec, images: &mut Vec<Image>, at: Timestamp) -> Task {
+    fn new(spec: &TaskSpec, images: &mut Vec<Image>, room: &mut u32, at: Timestamp) -> Task {
         let same =
             |image: &Image| image.reference == spec.image && image.registered == spec.registered;
         let image = images.iter().position(same).unwrap_or_else(|| {
@@ -424,16 +376,58 @@ impl Task {
             max_concurrent: spec.max_concurrent,
             state: TaskState::Pending,
             since: at,
-            members: Members::new(spec.instances, at),
+            members: Members::new(spec.instances, room, at),
         }
     }
 
-    pub(super) fn rules(&self) -> Rules<'_> {
-        Rules { retry: &self.retry, deadlines: &self.deadlines }
+    /// The instances that the record holds itself; none of a wide task.
+    pub fn instances(&self) -> &[Instance] {
+        match &self.members {
+            Members::Inline(instances) => instances,
+            Members::Chunked(_) => &[],
+        }
+    }
+
+    pub(super) fn rules(&self, halt: Option<Halt>) -> Rules<'_> {
+        let Task { retry, deadlines, max_concurrent, .. } = self;
+        Rules { retry, deadlines, halt, at_once: *max_concurrent }
+    }
+
+    /// Its instances, and apart from them the rules by which they change.
+    pub(super) fn parts(&mut self, halt: Option<Halt>) -> (&mut Members, Rules<'_>) {
+        let Task { retry, deadlines, max_concurrent, members, .. } = self;
+        (members, Rules { retry, deadlines, halt, at_once: *max_concurrent })
+    }
+
+    fn chunks(&self) -> &[ChunkEntry] {
+        match &self.members {
+            Members::Chunked(chunks) => chunks,
+            Members::Inline(_) => &[],
+        }
     }
 
     /// Whether its instances may be claimed, were a slot free.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, TaskState::Ready | TaskState::Running)
+    }
+
+    /// How many chunks may be under way at once, and how many instances of
+    /// each may be live: together never more than `max_concurrent`.
+    pub(super) fn staging(&self) -> (usize, Option<u32>) {
+        let Some(most) = self.max_concurrent else {
+            return (usize::MAX, None);
+        };
+        let all = u32::try_from(self.chunks().len()).unwrap_or(u32::MAX);
+        let chunks = most.div_ceil(INLINE_INSTANCES).min(all).max(1);
+        (chunks as usize, Some((most / chunks).max(1)))
+    }
+
+    /// The chunks whose turn it is to be created.
+    pub(super) fn next_chunks(&self) -> impl Iterator<Item = u32> {
+        let chunks = self.chunks();
+        let under_way = chunks.iter().filter(|chunk| chunk.is_under_way()).count();
+        let free = self.staging().0.saturating_sub(under_way);
+        let places = (0..).zip(chunks).filter(|(_, chunk)| chunk.is_unspread());
+        places.map(|(place, _)| place).take(free)
     }
 }

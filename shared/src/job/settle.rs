@@ -3,10 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Blame, Callback, Cause, Counts, Ending, Halt, ImageState, Instance, Job, Members, Phase, Task,
-    TaskState,
-};
+use super::{Callback, Cause, Counts, Ending, Halt, ImageState, Job, Phase, Task, TaskState};
 
 impl Job {
     /// The job once everything that follows from its instances has followed.
@@ -14,106 +11,120 @@ impl Job {
         if self.ending().is_some() {
             return self;
         }
-        self.drop_refused_images(at);
-        loop {
-            let before = self.states();
-            for place in 0..self.tasks.len() {
-                self.settle_task(place, at);
-            }
-            if self.fail_fast && self.halt().is_none() && self.any_failed() {
-                self.halt_for(Halt::FailedFast, at);
-            }
-            if self.states() == before {
-                break;
-            }
+        self.settle_tasks(at);
+        if self.fail_fast && self.halt().is_none() && self.any_failed() {
+            self.halt_for(Halt::FailedFast, at);
+            self.settle_tasks(at);
         }
         self.settle_phase(at);
         self
     }
 
-    /// Everything stops: what waits will not start, what runs is told.
+    /// Everything stops: what waits will not start, what runs is told. What
+    /// depends on that follows when it has.
     pub(super) fn halt_for(&mut self, why: Halt, at: Timestamp) {
         if self.halt().is_some() || self.ending().is_some() {
             return;
         }
         self.phase = Phase::Stopping { why, at };
-        for task in self.tasks.iter_mut().filter(|task| !task.state.is_ended()) {
-            match &mut task.members {
-                Members::Inline(instances) => {
-                    for instance in instances {
-                        *instance = instance.halted(why, at);
-                    }
-                }
-                Members::Chunked(chunks) => {
-                    for chunk in chunks.iter_mut().filter(|chunk| !chunk.spread) {
-                        let stopped = chunk.counts.total();
-                        chunk.counts = Counts { stopped, ..Counts::default() };
-                    }
-                }
-            }
+        for task in self.tasks.iter_mut().filter(|task| task.is_open()) {
+            task.members.halt(why, at);
         }
-    }
-
-    fn states(&self) -> Vec<TaskState> {
-        self.tasks.iter().map(|task| task.state).collect()
     }
 
     fn any_failed(&self) -> bool {
-        self.tasks.iter().any(|task| {
-            matches!(task.state, TaskState::Failed | TaskState::PartlyFailed)
-                || (task.is_open() && task.members.counts().failed > 0)
+        self.tasks.iter().any(|task| match task.state {
+            TaskState::Failed | TaskState::PartlyFailed => true,
+            TaskState::Ready | TaskState::Running => task.members.counts().failed > 0,
+            TaskState::Pending | TaskState::Succeeded | TaskState::Stopped | TaskState::Skipped => {
+                false
+            }
         })
     }
 
-    /// A task whose image cannot be used fails, whatever it waits for, unless
-    /// it is never reached.
-    fn drop_refused_images(&mut self, at: Timestamp) {
-        for task in &mut self.tasks {
-            let ImageState::Refused(cause) = self.images[task.image as usize].state else {
-                continue;
-            };
-            if task.is_open() {
-                task.members.drop_waiting(cause, at);
+    /// Settles every task, and again those that come after one that ended.
+    /// Each ends once, so that this takes no more steps than there are edges,
+    /// in whatever order the tasks are listed.
+    fn settle_tasks(&mut self, at: Timestamp) {
+        let mut successors: Option<Vec<Vec<usize>>> = None;
+        let mut unsettled: Vec<usize> = (0..self.tasks.len()).rev().collect();
+        while let Some(place) = unsettled.pop() {
+            let was_over = self.tasks[place].state.is_ended();
+            while self.settle_task(place, at) {}
+            if !was_over && self.tasks[place].state.is_ended() {
+                let successors = successors.get_or_insert_with(|| self.successors());
+                unsettled.append(&mut successors[place]);
             }
         }
     }
 
-    fn settle_task(&mut self, place: usize, at: Timestamp) {
-        let task = &self.tasks[place];
-        let state = match task.state {
-            TaskState::Pending if self.halt().is_some() => TaskState::Stopped,
-            TaskState::Pending => match self.dependencies_hold(task) {
-                None => return,
-                Some(false) => TaskState::Skipped,
-                Some(true) => TaskState::Ready,
-            },
-            TaskState::Ready | TaskState::Running => standing(task.members.counts(), task.state),
-            TaskState::Succeeded
-            | TaskState::Failed
-            | TaskState::PartlyFailed
-            | TaskState::Stopped
-            | TaskState::Skipped => return,
-        };
-        let became_ready = task.state == TaskState::Pending && state == TaskState::Ready;
-        let skipped = state == TaskState::Skipped;
-        if state == task.state {
-            return;
+    /// For each task, those that wait for it.
+    fn successors(&self) -> Vec<Vec<usize>> {
+        let mut successors = vec![Vec::new(); self.tasks.len()];
+        for (place, task) in self.tasks.iter().enumerate() {
+            for edge in &task.after {
+                successors[edge.task as usize].push(place);
+            }
         }
+        successors
+    }
+
+    /// One step of one task; whether there was one to take.
+    fn settle_task(&mut self, place: usize, at: Timestamp) -> bool {
+        let task = &self.tasks[place];
         let refused = match self.images[task.image as usize].state {
             ImageState::Refused(cause) => Some(cause),
             ImageState::Wanted { .. } | ImageState::Resolved(_) => None,
         };
+        let state = match task.state {
+            TaskState::Pending => self.after_dependencies(task),
+            // An image that cannot be used fails its tasks when they are
+            // reached, and not before: they might have been skipped.
+            TaskState::Ready | TaskState::Running => {
+                if let Some(cause) = refused {
+                    self.tasks[place].members.drop_waiting(cause, at);
+                }
+                self.tasks[place].standing()
+            }
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::PartlyFailed
+            | TaskState::Stopped
+            | TaskState::Skipped => return false,
+        };
+        let halt = self.halt();
         let task = &mut self.tasks[place];
+        if state == task.state {
+            return false;
+        }
+        match (state, halt) {
+            (TaskState::Ready, _) => task.members.wait_from(at),
+            (TaskState::Skipped, _) => task.members.drop_waiting(Cause::DependencyFailed, at),
+            (TaskState::Stopped, Some(why)) => task.members.drop_waiting(why.cause(), at),
+            // What led here has ended every instance, or none has to end.
+            (_, _) => {}
+        }
         task.state = state;
         task.since = at;
-        if became_ready {
-            task.members.wait_from(at);
-            if let Some(cause) = refused {
-                task.members.drop_waiting(cause, at);
+        true
+    }
+
+    /// Where a task goes that waits for others.
+    ///
+    /// While everything stops it still waits to see how they end: what they
+    /// would have skipped is skipped, and was not stopped.
+    fn after_dependencies(&self, task: &Task) -> TaskState {
+        let first = |task: u32| &self.tasks[task as usize];
+        match (self.dependencies_hold(task), self.halt()) {
+            (None, _) => TaskState::Pending,
+            (Some(true), None) => TaskState::Ready,
+            (Some(true), Some(_)) => TaskState::Stopped,
+            (Some(false), None) => TaskState::Skipped,
+            (Some(false), Some(_)) => {
+                let stopped = |task: u32| first(task).state == TaskState::Stopped;
+                let any_stopped = task.after.iter().any(|edge| stopped(edge.task));
+                if any_stopped { TaskState::Stopped } else { TaskState::Skipped }
             }
-        }
-        if skipped {
-            task.members.drop_waiting(Cause::DependencyFailed, at);
         }
     }
 
@@ -165,48 +176,19 @@ impl Job {
     }
 }
 
-/// Where a task that may run stands, by its instances.
-fn standing(counts: Counts, now: TaskState) -> TaskState {
-    let Counts { waiting: _, live, succeeded, failed, stopped } = counts;
-    if !counts.is_ended() {
-        let started = live + succeeded + failed > 0;
-        return if started { TaskState::Running } else { now };
-    }
-    match (succeeded, failed, stopped) {
-        (_, _, 1..) => TaskState::Stopped,
-        (_, 0, 0) => TaskState::Succeeded,
-        (0, _, 0) => TaskState::Failed,
-        (_, _, 0) => TaskState::PartlyFailed,
-    }
-}
-
-impl Members {
-    /// Instances that wait start their patience now.
-    fn wait_from(&mut self, at: Timestamp) {
-        if let Members::Inline(instances) = self {
-            for instance in instances.iter_mut().filter(|i| i.is_claimable() && i.attempts == 0) {
-                *instance = Instance::new(at);
-            }
+impl Task {
+    /// Where a task that may run stands, by its instances.
+    fn standing(&self) -> TaskState {
+        let Counts { waiting, live, succeeded, failed, stopped } = self.members.counts();
+        if waiting + live > 0 {
+            let started = self.members.have_started();
+            return if started { TaskState::Running } else { self.state };
         }
-    }
-
-    /// What waits will not be tried.
-    fn drop_waiting(&mut self, cause: Cause, at: Timestamp) {
-        debug_assert_eq!(cause.blame(), Blame::Final);
-        match self {
-            Members::Inline(instances) => {
-                for instance in instances {
-                    if !instance.is_ended() && instance.live().is_none() {
-                        *instance = instance.dropped(cause, at);
-                    }
-                }
-            }
-            Members::Chunked(chunks) => {
-                for chunk in chunks.iter_mut().filter(|chunk| !chunk.spread) {
-                    let failed = chunk.counts.waiting;
-                    chunk.counts = Counts { waiting: 0, failed, ..chunk.counts };
-                }
-            }
+        match (succeeded, failed, stopped) {
+            (_, _, 1..) => TaskState::Stopped,
+            (_, 0, 0) => TaskState::Succeeded,
+            (0, _, 0) => TaskState::Failed,
+            (_, _, 0) => TaskState::PartlyFailed,
         }
     }
 }

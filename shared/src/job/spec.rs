@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edge, ImageReference, Name};
+use super::{Edge, INLINE_IN_ALL, INLINE_INSTANCES, ImageReference, Name};
 
 /// The most tasks of one job.
 pub const MAX_TASKS: usize = 1_000;
@@ -48,6 +48,13 @@ pub struct JobSpec {
 impl JobSpec {
     /// The version of the shape written today.
     pub const VERSION: u8 = 1;
+
+    /// Whether all instances of all tasks are kept in the job's own record.
+    pub fn fits_one_record(&self) -> bool {
+        let several = self.tasks.iter().map(|task| task.instances).filter(|n| *n > 1);
+        several.clone().all(|n| n <= INLINE_INSTANCES)
+            && several.map(u64::from).sum::<u64>() <= INLINE_IN_ALL.into()
+    }
 }
 
 /// One node of a job: what to run, on what, and what to keep.
@@ -125,9 +132,14 @@ pub enum Source {
         /// The key in it.
         key: String,
     },
-    /// An upload made for this job, by its id.
+    /// An upload made beforehand, by its id.
     Upload(
         /// The upload's id.
+        String,
+    ),
+    /// What came with the request and was too large to keep in the spec.
+    Attached(
+        /// Its name among the job's own objects.
         String,
     ),
 }

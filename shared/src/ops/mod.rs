@@ -1,1 +1,22 @@
-//! ops
+//! The verbs that several front ends share.
+//!
+//! An op sees the job and the platform, never HTTP or the environment. It may
+//! be called again at any time, by anyone, for anything it was called for
+//! before: what it does is decided by what is stored.
+
+pub mod attempts;
+pub mod dispatch;
+pub mod duties;
+pub mod images;
+pub mod jobs;
+pub mod keys;
+pub mod logs;
+pub mod objects;
+pub mod output;
+pub mod projects;
+pub mod queues;
+pub mod record;
+pub mod rows;
+pub mod submit;
+pub mod sweep;
+pub mod transcript;

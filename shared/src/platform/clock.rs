@@ -11,7 +11,7 @@ pub trait Clock: Send + Sync {
     fn fill_random(&self, bytes: &mut [u8]);
 }
 
-impl dyn Clock {
+impl dyn Clock + '_ {
     /// `N` random bytes.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];

@@ -52,9 +52,9 @@ impl ObjectKey {
         ObjectKey(format!("{project}/job/{}/{attempt}.tar", attempt.job))
     }
 
-    /// What a caller sent along with a job.
-    pub fn stdin(job: JobKey) -> Self {
-        ObjectKey(format!("{}/job/{}/stdin", job.project, job.job))
+    /// What a caller sent along with a job, by its name there.
+    pub fn attached(job: JobKey, name: &str) -> Self {
+        ObjectKey(format!("{}{name}", ObjectKey::job_prefix(job)))
     }
 
     /// The start of every name that belongs to a job.

@@ -130,8 +130,11 @@ impl Op {
     /// The key that the change is about.
     pub fn key(&self) -> &Key {
         match self {
-            Op::Put(key, ..) | Op::Delete(key, _) | Op::Check(key, _) => key,
-            Op::Join { key, .. } | Op::Leave { key, .. } => key,
+            Op::Put(key, ..)
+            | Op::Delete(key, _)
+            | Op::Check(key, _)
+            | Op::Join { key, .. }
+            | Op::Leave { key, .. } => key,
         }
     }
 }

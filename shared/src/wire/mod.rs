@@ -1,1 +1,19 @@
-//! wire
+//! What goes over the wire: requests, replies, problems, pages, and the native
+//! API's shapes. Domain types never serialise themselves into a reply.
+
+mod body;
+mod cursor;
+pub mod openapi;
+mod problem;
+mod ranged;
+mod reply;
+mod request;
+pub mod submit;
+pub mod views;
+
+pub use body::Body;
+pub use cursor::Cursor;
+pub use problem::Problem;
+pub use ranged::{RangeAsked, Ranged};
+pub use reply::Reply;
+pub use request::{Caller, Request, SMALL_BODY_BYTES, is_passing, parse_json};

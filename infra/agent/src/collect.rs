@@ -1,0 +1,216 @@
+//! Bringing home what the process left: one archive, put where it may go.
+
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http::StatusCode;
+use shared::{
+    agent::{ArchiveInfo, HOME, Plan, UploadRequest},
+    archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    backoff::Backoff,
+    body::Outgoing,
+    outputs,
+    process::Ran,
+    program::plain,
+    service::{CallError, Put, Service},
+    settings::Settings,
+    streams::Spool,
+};
+
+/// An archive up to this size is made in memory, at once.
+const SMALL: u64 = 512 * 1024;
+
+/// How many pieces of a larger one may wait to be sent.
+const WAITING: usize = 4;
+
+/// Collects and stores the archive. Fails with one line for people.
+pub async fn collect(
+    service: &Service,
+    plan: &Plan,
+    settings: &Settings,
+    ran: &Ran,
+) -> Result<ArchiveInfo, String> {
+    let time = Duration::from_secs(plan.collect_seconds.into());
+    let mut last = None;
+    let stored = timeout(time, async {
+        let archive = pack(plan, settings, ran).await?;
+        store(service, archive, ran, &mut last).await
+    });
+    stored.await.unwrap_or_else(|_| {
+        let seconds = plan.collect_seconds;
+        let why =
+            last.map_or_else(String::new, |error: CallError| format!("; the last try: {error}"));
+        Err(format!("the outputs could not be stored within {seconds} s{why}"))
+    })
+}
+
+/// An archive that can be sent, as often as it takes.
+enum Archive {
+    Small { bytes: Bytes, info: ArchiveInfo },
+    Large(Arc<Packing>),
+}
+
+impl Archive {
+    fn length(&self) -> u64 {
+        match self {
+            Archive::Small { bytes, .. } => bytes.len() as u64,
+            Archive::Large(packing) => packing.length(),
+        }
+    }
+}
+
+/// Looks at all there is to keep, and reads it if it is little.
+async fn pack(plan: &Plan, settings: &Settings, ran: &Ran) -> Result<Archive, String> {
+    let facts = Facts {
+        attempt: settings.attempt.clone(),
+        image: plan.image.clone(),
+        exit: Some(ran.exit),
+        started_at: Some(ran.started_at),
+        ended_at: Some(ran.ended_at),
+    };
+    let (spools, wanted) = (ran.spools.clone(), plan.outputs.clone());
+    let scratch = settings.scratch.clone();
+    let work = move || pack_here(&spools, &wanted, scratch, facts);
+    let packed = if plan.outputs.is_empty() {
+        work()
+    } else {
+        // The user's files may be many, and on a disk that hangs.
+        finished(aside(work)).await
+    };
+    packed.map_err(|error| format!("the outputs cannot be read: {}", plain(&error)))
+}
+
+fn pack_here(
+    spools: &[Arc<Spool>; 2],
+    wanted: &[String],
+    scratch: PathBuf,
+    facts: Facts,
+) -> io::Result<Archive> {
+    let foreign = vec![PathBuf::from(HOME), scratch];
+    let outputs = outputs::find(wanted, &foreign);
+    let mut gathering = Gathering::new(foreign);
+    for (name, spool) in [STDOUT, STDERR].into_iter().zip(spools) {
+        gathering.stream(name, spool.file())?;
+        if spool.lost() > 0 {
+            gathering.note(name.as_ref(), Oddity::Lost);
+        }
+    }
+    for output in &outputs.missing {
+        gathering.note(output, Oddity::Missing);
+    }
+    gathering.outputs(outputs.paths);
+    let packing = gathering.finish(facts);
+    if packing.length() > SMALL {
+        return Ok(Archive::Large(Arc::new(packing)));
+    }
+    let mut bytes = Vec::new();
+    let packed = packing.write(Threads::One, &mut |chunk| {
+        bytes.extend_from_slice(chunk.as_ref());
+        Ok(())
+    })?;
+    let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+    let mut info = info(&packing, Some(packed), String::new());
+    info.sha256 = Some(HEXLOWER.encode(digest.as_ref()));
+    Ok(Archive::Small { bytes: bytes.into(), info })
+}
+
+fn info(packing: &Packing, packed: Option<Packed>, etag: String) -> ArchiveInfo {
+    ArchiveInfo {
+        bytes: packing.length(),
+        sha256: None,
+        manifest_sha256: packed.map(|packed| packed.manifest_sha256).unwrap_or_default(),
+        etag,
+        members: packing.members(),
+    }
+}
+
+/// How long a body may take to be let go of after its answer.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// Asks where the archive may go, and puts it there; from the start again
+/// whenever that breaks off.
+async fn store(
+    service: &Service,
+    archive: Archive,
+    ran: &Ran,
+    last: &mut Option<CallError>,
+) -> Result<ArchiveInfo, String> {
+    let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit) };
+    let mut backoff = Backoff::default();
+    let mut packed = None;
+    loop {
+        let put = match service.upload(&request).await {
+            Ok(grant) => match &archive {
+                Archive::Small { bytes, info } => {
+                    let put = service.put(&grant, Outgoing::Whole(bytes.clone())).await;
+                    put.map(|put| (put, info.clone()))
+                }
+                Archive::Large(packing) => {
+                    let (body, writer) = stream(Arc::clone(packing));
+                    let put = service.put(&grant, body).await;
+                    // What was sent, though its answer was lost, is what is there.
+                    let written = timeout(SETTLING, finished(writer)).await;
+                    packed = written.ok().and_then(Result::ok).or(packed);
+                    put.map(|put| (put, info(packing, packed.clone(), String::new())))
+                }
+            },
+            Err(CallError::Status(StatusCode::CONFLICT)) => {
+                return Err("the attempt no longer counts".to_owned());
+            }
+            Err(error) => Err(error),
+        };
+        match put {
+            Ok((Put::Present, info)) => return Ok(info),
+            Ok((Put::Stored(etag), info)) => return Ok(ArchiveInfo { etag, ..info }),
+            Err(CallError::Status(StatusCode::PAYLOAD_TOO_LARGE)) => {
+                return Err(format!("an archive of {} bytes is too large", request.bytes));
+            }
+            Err(error @ CallError::BadUrl(_)) => return Err(error.to_string()),
+            Err(error) => {
+                *last = Some(error);
+                backoff.wait().await;
+            }
+        }
+    }
+}
+
+/// Starts to pack on a thread of its own.
+fn stream(packing: Arc<Packing>) -> (Outgoing, Aside<Packed>) {
+    let (sender, chunks) = mpsc::channel(WAITING);
+    let left = packing.length();
+    let writer = aside(move || {
+        let packed = packing.write(Threads::Two, &mut |chunk| {
+            let sent = sender.blocking_send(Ok(Bytes::from_owner(chunk)));
+            sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        });
+        if packed.is_err() {
+            // Nobody may be listening, which is then why.
+            sender.blocking_send(Err(io::Error::other("packing broke off"))).ok();
+        }
+        packed
+    });
+    (Outgoing::Stream { chunks, left }, writer)
+}
+
+/// Work that is done on a thread of its own. Nobody waits for it in the end:
+/// a disk that hangs does not keep the agent from reporting.
+type Aside<T> = io::Result<oneshot::Receiver<io::Result<T>>>;
+
+fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Aside<T> {
+    let (done, result) = oneshot::channel();
+    // Whether anybody still listens is not its concern.
+    thread::Builder::new().spawn(move || done.send(work()).ok())?;
+    Ok(result)
+}
+
+async fn finished<T>(aside: Aside<T>) -> io::Result<T> {
+    aside?.await.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")))
+}

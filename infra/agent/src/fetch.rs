@@ -1,0 +1,154 @@
+//! Fetching what the process reads: its standard input and its input files.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use data_encoding::BASE64;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use shared::{
+    agent::{Plan, PlanSource},
+    job::Cause,
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    Unstarted,
+    backoff::Backoff,
+    service::{CallError, Service},
+};
+
+/// How long nothing may come of what is being fetched.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long a store may be away. The service itself may be away for longer,
+/// but it gave us the plan just now.
+const ENDURANCE: Duration = Duration::from_hours(1);
+
+/// What was fetched.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Standard input, to be read from its start.
+    pub stdin: Option<File>,
+    /// How many bytes all of it was.
+    pub bytes: u64,
+}
+
+/// Why one source could not be put in place.
+enum Trouble {
+    /// It may be there the next time.
+    Passing(String),
+    /// It will not.
+    Lasting(String),
+    /// There is no room or no right to write here.
+    Here(io::Error),
+}
+
+/// Fetches everything the plan names.
+pub async fn fetch(service: &Service, plan: &Plan, scratch: &Path) -> Result<Fetched, Unstarted> {
+    let mut fetched = Fetched::default();
+    if let Some(source) = &plan.stdin {
+        let path = scratch.join("stdin");
+        let failed = |error: io::Error| Unstarted::fault(format!("{}: {error}", path.display()));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let mut file = file.map_err(failed)?;
+        // The process gets it as an open file; nothing is to be left behind.
+        fs::remove_file(&path).map_err(failed)?;
+        match bring(service, source, &mut file).await {
+            Ok(bytes) => fetched.bytes += bytes,
+            Err(Trouble::Here(error)) => return Err(failed(error)),
+            Err(Trouble::Passing(why) | Trouble::Lasting(why)) => {
+                return Err(Unstarted::because(Cause::InputFailed, format!("stdin: {why}")));
+            }
+        }
+        io::Seek::rewind(&mut file).map_err(failed)?;
+        fetched.stdin = Some(file);
+    }
+    for input in &plan.inputs {
+        let failed = |why: String| {
+            Unstarted::because(Cause::InputFailed, format!("input {}: {why}", input.path))
+        };
+        let mut file = create(Path::new(&input.path)).map_err(|error| failed(error.to_string()))?;
+        match bring(service, &input.source, &mut file).await {
+            Ok(bytes) => fetched.bytes += bytes,
+            Err(Trouble::Here(error)) => return Err(failed(error.to_string())),
+            Err(Trouble::Passing(why) | Trouble::Lasting(why)) => return Err(failed(why)),
+        }
+        let mode = Permissions::from_mode(input.mode & 0o7777);
+        file.set_permissions(mode).map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(fetched)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    File::create(path)
+}
+
+/// Puts a source's bytes into an empty file, trying again while it may help.
+async fn bring(service: &Service, source: &PlanSource, file: &mut File) -> Result<u64, Trouble> {
+    let url = match source {
+        PlanSource::Url(url) => url,
+        PlanSource::Inline(text) => {
+            let bytes = BASE64
+                .decode(text.as_bytes())
+                .map_err(|_| Trouble::Lasting("it is not base 64".to_owned()))?;
+            file.write_all(&bytes).map_err(Trouble::Here)?;
+            return Ok(bytes.len() as u64);
+        }
+    };
+    let until = Instant::now() + ENDURANCE;
+    let mut backoff = Backoff::default();
+    loop {
+        match download(service, url, file).await {
+            Err(Trouble::Passing(_)) if Instant::now() < until => backoff.wait().await,
+            settled => return settled,
+        }
+    }
+}
+
+/// One try, from the first byte on.
+async fn download(service: &Service, url: &str, file: &mut File) -> Result<u64, Trouble> {
+    file.set_len(0).map_err(Trouble::Here)?;
+    io::Seek::rewind(file).map_err(Trouble::Here)?;
+    let mut body = service.get(url).await.map_err(|error| trouble(&error))?.into_body();
+    let mut count = 0;
+    loop {
+        let Ok(frame) = timeout(PATIENCE, body.frame()).await else {
+            return Err(Trouble::Passing("nothing more came".to_owned()));
+        };
+        let Some(frame) = frame else { return Ok(count) };
+        let frame = frame.map_err(|error| Trouble::Passing(error.to_string()))?;
+        if let Ok(data) = frame.into_data() {
+            file.write_all(&data).map_err(Trouble::Here)?;
+            count += data.len() as u64;
+        }
+    }
+}
+
+fn trouble(error: &CallError) -> Trouble {
+    let text = error.to_string();
+    match error {
+        CallError::Status(status) if is_lasting(*status) => Trouble::Lasting(text),
+        CallError::BadUrl(_) => Trouble::Lasting(text),
+        CallError::Status(_)
+        | CallError::Connect(_)
+        | CallError::Broken(_)
+        | CallError::TimedOut
+        | CallError::Unreadable(_) => Trouble::Passing(text),
+    }
+}
+
+/// Whether the same request would be answered the same way again.
+fn is_lasting(status: StatusCode) -> bool {
+    let passing =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !passing.contains(&status)
+}

@@ -1,0 +1,70 @@
+//! A service that refuses, is away, or loses its answers.
+
+use shared::job::Exit;
+
+use crate::{service::Mishap, world::World};
+
+#[test]
+fn a_refused_plan_runs_nothing() {
+    let world = World::new();
+    let agent = world.start(None);
+    assert_eq!(agent.exit().code(), Some(64));
+    assert!(world.service.state().report.is_none());
+    assert!(!world.path("scratch").exists());
+}
+
+#[test]
+fn a_service_that_is_away_is_waited_for_at_every_step() {
+    let world = World::new();
+    let plan = world.script("echo hello; head -c 2000000 /dev/zero > large");
+    let mishaps = [
+        ("plan", Mishap::Status(503)),
+        ("plan", Mishap::HangUp),
+        ("plan", Mishap::LoseAnswer),
+        ("upload", Mishap::Status(500)),
+        ("upload", Mishap::HangUp),
+        ("put", Mishap::HangUp),
+        ("put", Mishap::Status(503)),
+        ("report", Mishap::Status(502)),
+        ("report", Mishap::HangUp),
+        ("report", Mishap::LoseAnswer),
+    ];
+    world.service.change(|state| state.mishaps = mishaps.into());
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+    assert_eq!(world.service.state().puts, 1);
+    assert!(world.service.state().mishaps.is_empty());
+    assert_eq!(world.members()["Stdout"], b"hello\n");
+}
+
+#[test]
+fn a_service_that_starts_after_its_agents_is_found() {
+    let world = World::without_service();
+    let agent = world.start(Some(world.script("echo hello")));
+    world.service.listen();
+    assert_eq!(agent.exit().code(), Some(0));
+    assert_eq!(world.report().exit, Some(Exit::Code(0)));
+}
+
+#[test]
+fn an_archive_whose_answer_was_lost_counts_as_stored() {
+    for script in ["echo small", "head -c 2000000 /dev/zero > large"] {
+        let world = World::new();
+        world.service.change(|state| state.mishaps = [("put", Mishap::LoseAnswer)].into());
+        let report = world.run(world.script(script));
+        assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+        let archive = report.archive.unwrap();
+        assert_eq!(archive.etag, "");
+        assert_eq!(archive.manifest_sha256.len(), 64);
+        assert_eq!(world.service.state().puts, 1);
+    }
+}
+
+#[test]
+fn an_attempt_that_no_longer_counts_is_no_fault_of_the_agents() {
+    let world = World::new();
+    world.service.change(|state| state.mishaps = [("report", Mishap::Status(409))].into());
+    let agent = world.start(Some(world.script("exit 0")));
+    assert_eq!(agent.exit().code(), Some(0));
+    assert!(world.service.state().report.is_none());
+}

@@ -1,0 +1,115 @@
+//! From a parsed command to an exit code.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::{
+    Command, Common, cancel, client::Client, delete, images, interrupts::Interrupts, jobs, keys,
+    logs, objects, output, problem::Failure, queues, run, screen::Screen, show, submit, token,
+    verdict, wait,
+};
+
+/// What a command works with.
+pub struct Session {
+    /// The server.
+    pub client: Client,
+    /// Where to write.
+    pub screen: Screen,
+    /// Whether results are wanted as JSON.
+    pub json: bool,
+    /// What time it is, for ages and durations.
+    pub now: Timestamp,
+}
+
+impl Session {
+    /// Prepares to speak to the server; nothing is sent yet.
+    pub fn open(common: &Common, screen: Screen) -> Result<Self, (Failure, Screen)> {
+        let opened = common.connection.target(&screen).and_then(Client::new);
+        match opened {
+            Ok(client) => Ok(Session { client, screen, json: common.json, now: now() }),
+            Err(failure) => Err((failure, screen)),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a client has no platform: its clock is this one")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Runs a command to its end.
+pub async fn execute(command: Command) -> ExitCode {
+    let screen = Screen::own(command.common().quiet);
+    let ours = command.own_failure();
+    let session = match Session::open(command.common(), screen) {
+        Ok(session) => session,
+        Err((failure, screen)) => {
+            screen.warn(&failure.told());
+            return ExitCode::from(ours);
+        }
+    };
+    let outcome = match Interrupts::listen_for(&command) {
+        Ok(interrupts) => command.perform(&session, interrupts).await,
+        Err(failure) => Err(failure),
+    };
+    ExitCode::from(match outcome {
+        Ok(code) => code,
+        // Whoever reads us has what they wanted, as in `tarpon jobs | head`.
+        Err(Failure::OutputClosed) => 0,
+        Err(failure @ Failure::Interrupted(_)) => {
+            session.screen.warn(&failure.to_string());
+            verdict::INTERRUPTED
+        }
+        Err(failure) => {
+            session.screen.warn(&failure.told());
+            ours
+        }
+    })
+}
+
+impl Interrupts {
+    /// Only `run` does more at Ctrl-C than to end.
+    fn listen_for(command: &Command) -> Result<Option<Self>, Failure> {
+        match command {
+            Command::Run(_) => Interrupts::listen().map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Command {
+    /// The exit code for a failure that is ours and no job's.
+    fn own_failure(&self) -> u8 {
+        match self {
+            Command::Run(_) | Command::Wait(_) => verdict::OWN_FAILURE,
+            Command::Submit(args) if args.waits() => verdict::OWN_FAILURE,
+            _ => 1,
+        }
+    }
+
+    /// Does it. The exit code is a job's where the command stands for one.
+    pub(super) async fn perform(
+        self,
+        session: &Session,
+        interrupts: Option<Interrupts>,
+    ) -> Result<u8, Failure> {
+        match self {
+            Command::Submit(args) => return submit::perform(session, args).await,
+            Command::Run(args) => return run::perform(session, args, interrupts).await,
+            Command::Wait(args) => return wait::perform(session, args).await,
+            Command::Jobs(args) => jobs::perform(session, args).await,
+            Command::Show(args) => show::perform(session, args).await,
+            Command::Logs(args) => logs::perform(session, args).await,
+            Command::Output(args) => output::perform(session, args).await,
+            Command::Cancel(args) => cancel::perform(session, args).await,
+            Command::Delete(args) => delete::perform(session, args).await,
+            Command::Queues(args) => queues::perform(session, args).await,
+            Command::Images(args) => images::perform(session, args).await,
+            Command::Objects(args) => objects::perform(session, args).await,
+            Command::Keys(args) => keys::perform(session, args).await,
+            Command::Token(args) => token::perform(session, args).await,
+        }?;
+        Ok(0)
+    }
+}

@@ -1,0 +1,158 @@
+//! Lists, queues, images, keys and tokens.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::cli::testing::{Fake, FakeJob, Fault, view};
+
+#[tokio::test]
+async fn jobs_are_listed_as_a_table() {
+    let fake = Fake::start().await;
+    let waiting = json!({"waiting_for": {"reason": "queue_limit", "position": "0"}, "name": "n"});
+    let done = json!({
+        "started_at": "2026-01-01T00:00:01Z", "ended_at": "2026-01-01T00:01:06Z",
+        "tasks": [{"image": "a"}, {"image": "b"}],
+    });
+    let jobs = [view("job-2", "queued", &waiting), view("job-1", "succeeded", &done)];
+    fake.books().pages.insert("/v1/jobs".into(), [json!({"jobs": jobs})].into());
+    let told = fake.command(&["jobs", "--state", "queued", "--tag", "a=b=c"]).await;
+    assert_eq!(
+        told.spoken.out(),
+        "ID     NAME  STATE      WAITING FOR                IMAGE  CREATED  DURATION\n\
+         job-2  n     queued     queue limit (0 before it)  hello  10m ago\n\
+         job-1        succeeded                             a +1   10m ago  1m05s\n"
+    );
+    assert_eq!(fake.count("state=queued&tag=a%3Db%3Dc&limit=25"), 1);
+}
+
+#[tokio::test]
+async fn all_jobs_are_listed_page_by_page_and_a_limit_is_kept() {
+    let fake = Fake::start().await;
+    let page = |id: &str, next: Option<&str>| match next {
+        Some(next) => json!({"jobs": [view(id, "queued", &json!({}))], "next": next}),
+        None => json!({"jobs": [view(id, "queued", &json!({}))]}),
+    };
+    // A page may be empty, and not the last.
+    let pages = [page("job-3", Some("c1")), json!({"jobs": [], "next": "c2"}), page("job-1", None)];
+    fake.books().pages.insert("/v1/jobs".into(), pages.clone().into());
+    let told = fake.command(&["jobs", "--all", "--json"]).await;
+    let ids: Vec<_> = told.spoken.json().iter().map(|job| job["id"].clone()).collect();
+    assert_eq!(ids, ["job-3", "job-1"]);
+    fake.books().pages.insert("/v1/jobs".into(), pages.into());
+    let told = fake.command(&["jobs", "--limit", "1"]).await;
+    assert_eq!(told.spoken.out().lines().count(), 2);
+    assert!(told.spoken.err().contains("there are more"));
+}
+
+#[tokio::test]
+async fn an_empty_list_is_no_table() {
+    let fake = Fake::start().await;
+    fake.books().pages.insert("/v1/jobs".into(), [json!({"jobs": []})].into());
+    let told = fake.command(&["jobs"]).await;
+    assert_eq!((told.spoken.out().as_str(), told.spoken.err().as_str()), ("", "no jobs\n"));
+}
+
+#[tokio::test]
+async fn a_job_is_shown() {
+    let fake = Fake::start().await;
+    let views = [view("job-1", "succeeded", &json!({}))].into();
+    fake.with_job("job-1", FakeJob { views, ..FakeJob::default() });
+    let told = fake.command(&["show", "job-1"]).await;
+    assert!(told.spoken.out().starts_with("job-1  succeeded\n"));
+    let told = fake.command(&["show", "job-1", "--json"]).await;
+    assert_eq!(told.spoken.json()[0]["unknown"], "passed over");
+    let told = fake.command(&["show", "../keys"]).await;
+    assert!(told.failure().contains("(not_found)"), "an id stays one segment");
+}
+
+#[tokio::test]
+async fn queues_are_listed_and_changed() {
+    let fake = Fake::start().await;
+    let queue = json!({"name": "gpu", "paused": true, "limit": 2, "running": 1,
+        "created_at": "2026-01-01T00:00:00Z"});
+    fake.books().canned.insert("GET /v1/queues".into(), json!({"queues": [queue]}));
+    fake.books().canned.insert("PUT /v1/queues/gpu".into(), queue);
+    let table = "NAME  STATE   RUNNING  LIMIT  CREATED\ngpu   paused  1        2      10m ago\n";
+    assert_eq!(fake.command(&["queues"]).await.spoken.out(), table);
+    assert_eq!(fake.command(&["queues", "ls"]).await.spoken.out(), table);
+    let told = fake.command(&["queues", "put", "gpu", "--limit", "2", "--pause"]).await;
+    assert_eq!(told.spoken.out(), "queue gpu is paused, 2 at once\n");
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"limit":2,"paused":true}"#);
+    fake.command(&["queues", "put", "gpu", "--resume"]).await.code();
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"paused":false}"#);
+    let told = fake.command(&["queues", "--json"]).await;
+    assert_eq!(told.spoken.json()[0]["name"], "gpu");
+}
+
+#[tokio::test]
+async fn images_are_registered_with_a_password_that_is_on_no_command_line() {
+    let fake = Fake::start().await;
+    let image = json!({"name": "w", "reference": "r.example.org/w:1", "username": "u",
+        "updated_at": "2026-01-01T00:00:00Z"});
+    fake.books().canned.insert("GET /v1/images".into(), json!({"images": [image]}));
+    fake.books().canned.insert("PUT /v1/images/w".into(), image);
+    fake.books().canned.insert("DELETE /v1/images/w".into(), json!(null));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "s e\n").unwrap();
+    let file = file.to_str().unwrap();
+    let line =
+        ["images", "put", "w", "r.example.org/w:1", "--username", "u", "--password-file", file];
+    let told = fake.command(&line).await;
+    assert_eq!(told.spoken.out(), "w is r.example.org/w:1\n");
+    let body: serde_json::Value =
+        serde_json::from_slice(fake.books().bodies.last().unwrap()).unwrap();
+    let expected = json!({"reference": "r.example.org/w:1", "username": "u", "password": "s e"});
+    assert_eq!(body, expected);
+    let table = "NAME  REFERENCE          USER  CHANGED\nw     r.example.org/w:1  u     10m ago\n";
+    assert_eq!(fake.command(&["images"]).await.spoken.out(), table);
+    assert_eq!(fake.command(&["images", "rm", "w"]).await.code(), 0);
+}
+
+#[tokio::test]
+async fn keys_are_made_once_listed_and_disabled() {
+    let fake = Fake::start().await;
+    let made = json!({"access_key_id": "tp2", "secret_access_key": "s2",
+        "created_at": "2026-01-01T00:00:00Z"});
+    let listed = json!({"access_key_id": "tp2", "note": "ci", "created_at": "2026-01-01T00:00:00Z",
+        "disabled_at": "2026-01-01T00:01:00Z"});
+    fake.books().canned.insert("POST /v1/keys".into(), made);
+    fake.books().canned.insert("GET /v1/keys".into(), json!({"keys": [listed]}));
+    fake.books().canned.insert("POST /v1/keys/tp2/disable".into(), listed);
+    let told = fake.command(&["keys", "create", "--note", "ci"]).await;
+    let pair = "TARPON_ACCESS_KEY_ID=tp2\nTARPON_SECRET_ACCESS_KEY=s2\n";
+    assert_eq!(told.spoken.out(), pair);
+    fake.fault("POST /v1/keys", Fault::Lost);
+    let told = fake.command(&["keys", "create"]).await;
+    assert!(told.code.is_err(), "a second try could make a second key");
+    assert_eq!(fake.count("POST /v1/keys"), 2);
+    let table = "ID   STATE     CREATED  NOTE\ntp2  disabled  10m ago  ci\n";
+    assert_eq!(fake.command(&["keys"]).await.spoken.out(), table);
+    let told = fake.command(&["keys", "disable", "tp2"]).await;
+    assert_eq!(told.spoken.out(), "tp2 is disabled\n");
+}
+
+#[tokio::test]
+async fn a_token_is_printed_bare() {
+    let fake = Fake::start().await;
+    let token = json!({"access_token": "t.o.k", "token_type": "Bearer", "expires_in": 600});
+    fake.books().canned.insert("POST /v1/tokens".into(), token.clone());
+    let told = fake.command(&["token", "--expires-in", "10m"]).await;
+    assert_eq!(told.spoken.out(), "t.o.k\n");
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"expires_in":600}"#);
+    assert_eq!(fake.command(&["token", "--json"]).await.spoken.json(), [token]);
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    use clap::CommandFactory;
+    let mut tree = crate::cli::testing::Line::command();
+    tree.build();
+    for command in tree.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("Example"), "{help}");
+        for option in ["--json", "--quiet", "--url", "TARPON_SECRET_ACCESS_KEY", "--data"] {
+            assert!(help.contains(option), "{option}: {help}");
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! A small server that speaks the native API from memory, and commands run
+//! against it as if they were typed.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Write,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use clap::Parser;
+use data_encoding::BASE64;
+use futures::{StreamExt, stream};
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{
+    Command,
+    client::{Backoff, Client},
+    connect::{AccessKey, Target},
+    entry::Session,
+    interrupts::Interrupts,
+    problem::Failure,
+    screen::{Manner, Screen},
+};
+
+/// What a command said, stream by stream.
+#[derive(Clone, Default)]
+pub struct Spoken {
+    out: Arc<Mutex<Vec<u8>>>,
+    err: Arc<Mutex<Vec<u8>>>,
+}
+
+struct Ear(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Ear {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spoken {
+    pub fn new() -> Self {
+        Spoken::default()
+    }
+
+    pub fn screen(&self) -> Screen {
+        let (out, err) = (Ear(self.out.clone()), Ear(self.err.clone()));
+        Screen::new(Box::new(out), Box::new(err), Manner::Lines)
+    }
+
+    pub fn out_bytes(&self) -> Vec<u8> {
+        self.out.lock().unwrap().clone()
+    }
+
+    pub fn out(&self) -> String {
+        String::from_utf8(self.out_bytes()).unwrap()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8(self.err.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Standard output's lines as JSON.
+    pub fn json(&self) -> Vec<Value> {
+        self.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// A session with nobody at the other end.
+pub fn offline() -> (Session, Spoken) {
+    let spoken = Spoken::new();
+    (session("http://127.0.0.1:9", &spoken, "s1"), spoken)
+}
+
+fn session(url: &str, spoken: &Spoken, secret: &str) -> Session {
+    let key = AccessKey { id: "tp1".into(), secret: secret.into() };
+    let mut client = Client::new(Target { url: url.parse().unwrap(), key }).unwrap();
+    client.backoff = Backoff { first: Duration::from_millis(2), tries: 4 };
+    let now = "2026-01-01T00:10:00Z".parse().unwrap();
+    Session { client, screen: spoken.screen(), json: false, now }
+}
+
+#[derive(Parser)]
+#[command(name = "tarpon")]
+pub struct Line {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A job that the server knows.
+#[derive(Clone, Default)]
+pub struct FakeJob {
+    /// What it looks like next, and next; the last look stays.
+    pub views: VecDeque<Value>,
+    /// What each attempt writes: stream, offset, bytes.
+    pub logs: Vec<Vec<(&'static str, u64, &'static str)>>,
+    /// What it brought home.
+    pub archive: Option<Vec<u8>>,
+}
+
+/// How the next matching answer goes wrong.
+pub enum Fault {
+    /// This status instead.
+    Status(u16),
+    /// Done, and the answer lost: the connection is closed without one.
+    Lost,
+    /// The body breaks off after so many bytes.
+    Cut(usize),
+}
+
+#[derive(Default)]
+pub struct Books {
+    pub jobs: BTreeMap<String, FakeJob>,
+    pub objects: BTreeMap<String, Vec<u8>>,
+    pub uploads: BTreeMap<String, Vec<u8>>,
+    /// Submits, by their idempotency key.
+    pub submits: BTreeMap<String, (String, Value)>,
+    /// `METHOD /path?query`, as they came.
+    pub requests: Vec<String>,
+    pub headers: Vec<HeaderMap>,
+    pub bodies: Vec<Bytes>,
+    faults: Vec<(String, Fault)>,
+    /// What a submitted job will be.
+    pub next_job: FakeJob,
+    /// Answers that need no logic, by `METHOD /path`.
+    pub canned: BTreeMap<String, Value>,
+    /// The pages of a list, by its path.
+    pub pages: BTreeMap<String, VecDeque<Value>>,
+}
+
+/// The server.
+#[derive(Clone)]
+pub struct Fake {
+    books: Arc<Mutex<Books>>,
+    changed: Arc<watch::Sender<u64>>,
+    pub url: String,
+    pub interrupts: Arc<watch::Sender<u32>>,
+}
+
+/// How a command ended, and what it said.
+pub struct Told {
+    pub code: Result<u8, Failure>,
+    pub spoken: Spoken,
+}
+
+impl Told {
+    /// The exit code of a command that did not fail.
+    pub fn code(&self) -> u8 {
+        match &self.code {
+            Ok(code) => *code,
+            Err(failure) => panic!("{}\n{}", failure.told(), self.spoken.err()),
+        }
+    }
+
+    /// What a command that failed says.
+    pub fn failure(&self) -> String {
+        self.code.as_ref().unwrap_err().told()
+    }
+}
+
+impl Fake {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fake = Fake {
+            books: Arc::default(),
+            changed: Arc::new(watch::Sender::new(0)),
+            url,
+            interrupts: Arc::new(watch::Sender::new(0)),
+        };
+        let router = Router::new().fallback(serve).with_state(fake.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        fake
+    }
+
+    pub fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    /// A job that is there already.
+    pub fn with_job(&self, id: &str, job: FakeJob) {
+        self.books().jobs.insert(id.into(), job);
+    }
+
+    /// The next answer to a request that contains `part` goes wrong.
+    pub fn fault(&self, part: &str, fault: Fault) {
+        self.books().faults.push((part.into(), fault));
+    }
+
+    pub async fn command(&self, words: &[&str]) -> Told {
+        self.command_as("s1", words).await
+    }
+
+    pub async fn command_as(&self, secret: &str, words: &[&str]) -> Told {
+        let spoken = Spoken::new();
+        let code = self.speak(&spoken, secret, words).await;
+        Told { code, spoken }
+    }
+
+    /// The command, for a test that listens while it runs.
+    pub async fn speak(
+        &self,
+        spoken: &Spoken,
+        secret: &str,
+        words: &[&str],
+    ) -> Result<u8, Failure> {
+        let line = Line::try_parse_from(std::iter::once("tarpon").chain(words.iter().copied()))
+            .unwrap_or_else(|error| panic!("{error}"));
+        let mut session = session(&self.url, spoken, secret);
+        session.json = line.command.common().json;
+        let interrupts = Interrupts::from(self.interrupts.subscribe());
+        line.command.perform(&session, Some(interrupts)).await
+    }
+
+    /// Presses Ctrl-C.
+    pub fn interrupt(&self) {
+        self.interrupts.send_modify(|count| *count += 1);
+    }
+
+    /// Returns when the server has got a request that contains `part`.
+    pub async fn asked(&self, part: &str) {
+        let mut changed = self.changed.subscribe();
+        while !self.books().requests.iter().any(|request| request.contains(part)) {
+            changed.changed().await.unwrap();
+        }
+    }
+
+    pub fn count(&self, part: &str) -> usize {
+        self.books().requests.iter().filter(|request| request.contains(part)).count()
+    }
+
+    fn take_fault(&self, request: &str) -> Option<Fault> {
+        let mut books = self.books();
+        let found = books.faults.iter().position(|(part, _)| request.contains(part.as_str()))?;
+        Some(books.faults.remove(found).1)
+    }
+}
+
+/// A job's view.
+pub fn view(id: &str, state: &str, more: &Value) -> Value {
+    let mut view = json!({
+        "id": id, "state": state, "project_id": "p", "queue": "default", "priority": 0, "run": 1,
+        "created_at": "2026-01-01T00:00:00Z", "unknown": "passed over",
+        "tasks": [{"name": "main", "state": "ready", "image": "hello", "instances": {"waiting": 1}}],
+    });
+    if state == "succeeded" {
+        view["exit_code"] = 0.into();
+    }
+    view.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    view
+}
+
+/// A tar of these files.
+pub fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+async fn serve(State(fake): State<Fake>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let said = format!("{} {target}", parts.method);
+    let fault = fake.take_fault(&said);
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    {
+        let mut books = fake.books();
+        books.requests.push(said.clone());
+        books.headers.push(parts.headers.clone());
+        books.bodies.push(body.clone());
+    }
+    fake.changed.send_modify(|count| *count += 1);
+    if let Some(Fault::Status(status)) = fault {
+        return problem(status, "a_fault", "it was not to be");
+    }
+    let path = parts.uri.path().to_owned();
+    let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let query: Vec<(String, String)> = reqwest::Url::parse(&format!("http://x{target}"))
+        .unwrap()
+        .query_pairs()
+        .into_owned()
+        .collect();
+    let expected = format!("Basic {}", BASE64.encode(b"tp1:s1"));
+    let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if path[0] != "put" && key != Some(&expected) {
+        return problem(401, "unauthenticated", "the access key is not known");
+    }
+    let asked = Asked { fake: &fake, method: parts.method, query, headers: parts.headers, body };
+    let response = asked.answer(&path).await;
+    match fault {
+        // Ends the connection's task without a word, on the wire or here.
+        Some(Fault::Lost) => std::panic::resume_unwind(Box::new("lost")),
+        Some(Fault::Cut(bytes)) => break_off(response, bytes),
+        _ => response,
+    }
+}
+
+/// The same answer, whose body breaks off after `most` bytes.
+fn break_off(response: Response, most: usize) -> Response {
+    let (parts, body) = response.into_parts();
+    let cut = stream::once(async move {
+        let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Ok(whole.slice(..most.min(whole.len())))
+    });
+    let broken = stream::once(async {
+        // What was written goes out while nothing more is ready.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("cut"))
+    });
+    Response::from_parts(parts, Body::from_stream(cut.chain(broken)))
+}
+
+fn problem(status: u16, code: &str, detail: &str) -> Response {
+    let body = json!({"title": "x", "status": status, "code": code, "detail": detail});
+    reply(status, &body)
+}
+
+fn reply(status: u16, body: &Value) -> Response {
+    let response = Response::builder().status(status);
+    response.header("content-type", "application/json").body(body.to_string().into()).unwrap()
+}
+
+struct Asked<'a> {
+    fake: &'a Fake,
+    method: Method,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Asked<'_> {
+    fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    async fn answer(&self, path: &[&str]) -> Response {
+        let listed = format!("/{}", path.join("/"));
+        if self.method == Method::GET
+            && let Some(page) =
+                self.fake.books().pages.get_mut(&listed).and_then(VecDeque::pop_front)
+        {
+            return reply(200, &page);
+        }
+        let canned = format!("{} {listed}", self.method);
+        if let Some(json) = self.fake.books().canned.get(&canned) {
+            return reply(200, json);
+        }
+        match (self.method.as_str(), path) {
+            ("POST", ["v1", "jobs"]) => self.submit(),
+            ("GET", ["v1", "jobs", id]) => self.look(id).await,
+            ("POST", ["v1", "jobs", id, "cancel"]) => self.cancel(id),
+            ("DELETE", ["v1", "jobs", id]) => match self.fake.books().jobs.remove(*id) {
+                Some(_) => reply(204, &json!(null)),
+                None => no_job(id),
+            },
+            ("GET", ["v1", "jobs", id, "logs"]) => self.logs(id),
+            ("GET", ["v1", "jobs", id, "output"]) => self.output(id),
+            ("POST", ["v1", "uploads"]) => self.create_upload(),
+            ("PUT", ["put", name @ ..]) => self.put(name),
+            ("GET" | "HEAD", ["v1", "objects", name @ ..]) => {
+                match self.fake.books().objects.get(&name.join("/")) {
+                    Some(bytes) => self.bytes(bytes),
+                    None => problem(404, "not_found", "no object"),
+                }
+            }
+            ("DELETE", ["v1", "objects", name @ ..]) => {
+                self.fake.books().objects.remove(&name.join("/"));
+                reply(204, &json!(null))
+            }
+            _ => problem(404, "no_route", "no such path"),
+        }
+    }
+
+    fn submit(&self) -> Response {
+        let key = self.headers["idempotency-key"].to_str().unwrap().to_owned();
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        if body["image"] == "" {
+            let body = json!({
+                "status": 400, "code": "invalid_field", "field": "image",
+                "detail": "`image`: an image is required",
+            });
+            return reply(400, &body);
+        }
+        let mut books = self.fake.books();
+        let fresh = format!("job-{}", books.submits.len() + 1);
+        let (id, _) = books.submits.entry(key).or_insert((fresh, body)).clone();
+        let job = books.next_job.clone();
+        let job = books.jobs.entry(id.clone()).or_insert(job);
+        let tasks = job.views.front().map(|view| json!({"tasks": view["tasks"]}));
+        reply(202, &view(&id, "queued", &tasks.unwrap_or_default()))
+    }
+
+    async fn look(&self, id: &str) -> Response {
+        let mut changed = self.fake.changed.subscribe();
+        let wait: u64 = self.query("wait").map_or(0, |wait| wait.parse().unwrap());
+        loop {
+            {
+                let mut books = self.fake.books();
+                let Some(job) = books.jobs.get_mut(id) else { return no_job(id) };
+                let now = job.views.front().cloned().unwrap();
+                let over = now["exit_code"].is_i64() || now["cause"].is_string();
+                if job.views.len() > 1 {
+                    job.views.pop_front();
+                }
+                if over || wait == 0 {
+                    return reply(200, &now);
+                }
+                if job.views.len() > 1 {
+                    continue;
+                }
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+
+    fn cancel(&self, id: &str) -> Response {
+        let mut books = self.fake.books();
+        let Some(job) = books.jobs.get_mut(id) else { return no_job(id) };
+        let last = job.views.pop_back().unwrap();
+        let stopping = view(id, "stopping", &json!({"tasks": last["tasks"]}));
+        let done = json!({"exit_code": 143, "cause": "cancelled", "tasks": last["tasks"]});
+        job.views = [view(id, "cancelled", &done)].into();
+        drop(books);
+        self.fake.changed.send_modify(|count| *count += 1);
+        reply(202, &stopping)
+    }
+
+    /// What was written, and, following, nothing more until the job is over.
+    fn logs(&self, id: &str) -> Response {
+        let books = self.fake.books();
+        let Some(job) = books.jobs.get(id) else { return no_job(id) };
+        let attempt = self.query("attempt").map_or(job.logs.len(), |n| n.parse().unwrap());
+        let Some(pieces) = attempt.checked_sub(1).and_then(|n| job.logs.get(n)) else {
+            return problem(404, "not_found", &format!("no attempt `{attempt}`"));
+        };
+        let only = self.query("stream");
+        let lines: Vec<_> = pieces
+            .iter()
+            .filter(|(stream, ..)| only.is_none_or(|only| only == *stream))
+            .map(|(stream, offset, text)| {
+                let data = BASE64.encode(text.as_bytes());
+                format!("{}\n", json!({"stream": stream, "offset": offset, "data": data}))
+            })
+            .collect();
+        let mut changed = self.fake.changed.subscribe();
+        let (fake, id) = (self.fake.clone(), id.to_owned());
+        let live = self.query("follow") == Some("true") && attempt == job.logs.len();
+        let end = stream::once(async move {
+            let over = |fake: &Fake| {
+                let books = fake.books();
+                let last = books.jobs.get(&id).and_then(|job| job.views.back().cloned());
+                last.is_none_or(|view| view["exit_code"].is_i64() || view["cause"].is_string())
+            };
+            while live && !over(&fake) {
+                changed.changed().await.unwrap();
+            }
+            Ok::<_, std::io::Error>(Bytes::new())
+        });
+        let body = stream::iter(lines.into_iter().map(|line| Ok(Bytes::from(line)))).chain(end);
+        Response::new(Body::from_stream(body))
+    }
+
+    fn output(&self, id: &str) -> Response {
+        let books = self.fake.books();
+        let Some(job) = books.jobs.get(id) else { return no_job(id) };
+        let absent = || problem(404, "not_found", "no output");
+        let Some(whole) = &job.archive else { return absent() };
+        let Some(member) = self.query("member") else { return self.bytes(whole) };
+        let mut tar = tar::Archive::new(&whole[..]);
+        for entry in tar.entries().unwrap() {
+            let Ok(mut entry) = entry else { break };
+            if entry.path().unwrap().to_str() == Some(member) {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+                return self.bytes(&bytes);
+            }
+        }
+        absent()
+    }
+
+    /// Bytes, or the range of them that was asked for.
+    fn bytes(&self, bytes: &[u8]) -> Response {
+        let response = Response::builder().header("etag", "\"e1\"");
+        let range = self.headers.get("range").map(|range| range.to_str().unwrap());
+        let Some(range) = range else { return response.body(bytes.to_vec().into()).unwrap() };
+        let from: usize = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap();
+        if from >= bytes.len() {
+            return problem(416, "out_of_range", "beyond the end");
+        }
+        let told = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+        let response = response.status(StatusCode::PARTIAL_CONTENT).header("content-range", told);
+        response.body(bytes[from..].to_vec().into()).unwrap()
+    }
+
+    fn create_upload(&self) -> Response {
+        let asked: Value = serde_json::from_slice(&self.body).unwrap();
+        let mut made =
+            json!({"headers": {"x-signed": "yes"}, "expires_at": "2026-01-01T12:00:00Z"});
+        match asked["object"].as_str() {
+            Some(object) => made["url"] = format!("/put/objects/{object}").into(),
+            None => {
+                let id = format!("up{}", self.fake.books().uploads.len());
+                made["url"] = format!("/put/uploads/{id}").into();
+                made["upload_id"] = id.into();
+            }
+        }
+        reply(201, &made)
+    }
+
+    fn put(&self, name: &[&str]) -> Response {
+        assert_eq!(self.headers["x-signed"], "yes");
+        assert!(self.headers.get("authorization").is_none());
+        assert!(self.headers.get("transfer-encoding").is_none(), "the length is said before");
+        let mut books = self.fake.books();
+        let place = if name[0] == "objects" { &mut books.objects } else { &mut books.uploads };
+        place.insert(name[1..].join("/"), self.body.to_vec());
+        reply(200, &json!({}))
+    }
+}
+
+fn no_job(id: &str) -> Response {
+    problem(404, "not_found", &format!("no job `{id}`"))
+}

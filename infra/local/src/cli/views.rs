@@ -1,0 +1,222 @@
+//! The server's answers, as far as the commands look at them. Fields that are
+//! not known here are passed over: a newer server says more.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// A job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    pub id: String,
+    pub name: Option<String>,
+    pub queue: String,
+    pub priority: i64,
+    pub state: String,
+    pub run: u32,
+    pub waiting_for: Option<Waiting>,
+    pub tasks: Vec<Task>,
+    pub exit_code: Option<i64>,
+    pub cause: Option<String>,
+    pub retryable: Option<bool>,
+    pub message: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub created_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub usage: Option<Usage>,
+}
+
+/// Why a job waits.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    pub reason: String,
+    pub position: Option<String>,
+}
+
+/// A task of a job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    pub name: String,
+    pub state: String,
+    pub image: String,
+    pub image_digest: Option<String>,
+    pub instances: Counts,
+    pub causes: BTreeMap<String, u32>,
+}
+
+/// How many instances stand where.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub waiting: u32,
+    pub running: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    pub stopped: u32,
+}
+
+/// What a job used.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    pub wall_ms: i64,
+    pub cpu_ms: i64,
+    pub peak_memory_bytes: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.waiting + self.running + self.succeeded + self.failed + self.stopped
+    }
+}
+
+impl Job {
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self.state.as_str(),
+            "succeeded" | "failed" | "partly_failed" | "cancelled" | "timed_out"
+        )
+    }
+
+    /// Whether it is past its queue.
+    pub fn has_started(&self) -> bool {
+        self.is_over() || self.started_at.is_some() || self.state != "queued"
+    }
+
+    /// Whether it is one container, whose logs and outputs are the job's own.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.tasks.as_slice(), [task] if task.instances.total() <= 1)
+    }
+
+    /// The state, and why it waits if it does, in a few words.
+    pub fn standing(&self) -> String {
+        let Some(waiting) = self.waiting_for.as_ref().filter(|_| !self.is_over()) else {
+            return words(&self.state);
+        };
+        let mut text = format!("{}: {}", words(&self.state), waiting.words());
+        if let Some(position) = &waiting.position {
+            text.push_str(&format!(
+                ", {} before it",
+                if position == "0" { "none" } else { position }
+            ));
+        }
+        text
+    }
+}
+
+impl Waiting {
+    /// The reason, for people.
+    pub fn words(&self) -> String {
+        match self.reason.as_str() {
+            "dependency" => "waiting for another task".to_owned(),
+            "image" => "waiting for its image".to_owned(),
+            "retry_pause" => "pausing before another attempt".to_owned(),
+            "queue_paused" => "the queue is paused".to_owned(),
+            "queue_limit" => "the queue is full".to_owned(),
+            "capacity" => "waiting for capacity".to_owned(),
+            other => words(other),
+        }
+    }
+}
+
+/// A word of the API's, for people.
+pub fn words(word: &str) -> String {
+    super::table::clean(word).replace('_', " ")
+}
+
+/// A page of jobs, each as it came.
+#[derive(Deserialize)]
+pub struct Jobs {
+    pub jobs: Vec<serde_json::Value>,
+    pub next: Option<String>,
+}
+
+/// A place to upload to.
+#[derive(Deserialize)]
+pub struct Upload {
+    pub upload_id: Option<String>,
+    pub url: String,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Queues, each as it came; the other lists likewise.
+#[derive(Deserialize)]
+pub struct Queues {
+    pub queues: Vec<serde_json::Value>,
+}
+
+/// A queue.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Queue {
+    pub name: String,
+    pub paused: bool,
+    pub limit: Option<u64>,
+    pub running: Option<u64>,
+    pub created_at: Option<Timestamp>,
+}
+
+/// Registered images.
+#[derive(Deserialize)]
+pub struct Images {
+    pub images: Vec<serde_json::Value>,
+}
+
+/// A registered image.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Image {
+    pub name: String,
+    pub reference: String,
+    pub username: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Access keys.
+#[derive(Deserialize)]
+pub struct Keys {
+    pub keys: Vec<serde_json::Value>,
+}
+
+/// An access key; the secret is there only when it is made.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Key {
+    pub access_key_id: String,
+    pub secret_access_key: Option<String>,
+    pub note: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A page of objects.
+#[derive(Deserialize)]
+pub struct Objects {
+    pub objects: Vec<serde_json::Value>,
+    pub next: Option<String>,
+}
+
+/// An object.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Object {
+    pub key: String,
+    pub size: u64,
+    pub modified_at: Option<Timestamp>,
+}
+
+/// An access token.
+#[derive(Deserialize)]
+pub struct Token {
+    pub access_token: String,
+}

@@ -1,0 +1,114 @@
+//! Which path leads to which function, and what every answer goes through.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{RawPathParams, Request},
+    response::Response,
+    routing::{MethodFilter, MethodRouter, get, on},
+};
+use http::Method;
+use shared::{
+    function::DynAction,
+    service::Service,
+    wire::{Caller, Problem, openapi},
+};
+use tracing::{debug, error, warn};
+
+use super::{convert, signed};
+use crate::{functions, objects::FileObjects};
+
+/// The API as the network sees it: every public action, signed URLs, the
+/// description and a sign of life.
+pub fn api_router(service: &Service, objects: &Arc<FileObjects>) -> Router {
+    let description = {
+        let api = functions::api();
+        let document = openapi::document(api.iter().map(AsRef::as_ref));
+        bytes::Bytes::from(document.to_string())
+    };
+    let json = [(http::header::CONTENT_TYPE, "application/json")];
+    with_fallback(
+        routes(service, functions::api(), Caller::Outside)
+            .merge(routes(service, functions::agent(), Caller::Outside))
+            .merge(signed::routes(objects, &service.platform.clock))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/openapi.json", get(move || async move { (json, description) })),
+    )
+}
+
+/// What containers reach over their socket: the agent's calls and signed URLs.
+pub fn agent_router(service: &Service, objects: &Arc<FileObjects>) -> Router {
+    with_fallback(
+        routes(service, functions::agent(), Caller::Outside)
+            .merge(signed::routes(objects, &service.platform.clock)),
+    )
+}
+
+/// What the operator reaches over the data directory's socket.
+pub fn operator_router(service: &Service) -> Router {
+    with_fallback(routes(service, functions::api(), Caller::Operator))
+}
+
+fn routes(service: &Service, actions: Vec<Box<dyn DynAction>>, caller: Caller) -> Router {
+    let mut paths: BTreeMap<&str, MethodRouter> = BTreeMap::new();
+    for action in actions {
+        let route = action.route();
+        let action: Arc<dyn DynAction> = Arc::from(action);
+        let service = service.clone();
+        let handler = move |parameters: RawPathParams, request: Request| async move {
+            invoke(&service, action.as_ref(), caller, &parameters, request).await
+        };
+        let method = on(filter(&route.method), handler);
+        let known = paths.remove(route.path).unwrap_or_default();
+        paths.insert(route.path, known.merge(method));
+    }
+    paths.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    // A GET answers HEAD as well.
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
+}
+
+fn with_fallback(router: Router) -> Router {
+    let unknown = || async { convert::response(Problem::NoRoute("no such path").reply()) };
+    let method = || async {
+        let mut reply = Problem::NoRoute("the path is there, but not with this method").reply();
+        reply.status = http::StatusCode::METHOD_NOT_ALLOWED;
+        convert::response(reply)
+    };
+    router.fallback(unknown).method_not_allowed_fallback(method)
+}
+
+async fn invoke(
+    service: &Service,
+    action: &dyn DynAction,
+    caller: Caller,
+    parameters: &RawPathParams,
+    request: Request,
+) -> Response {
+    let name = action.name();
+    let request = convert::request(&action.route(), caller, parameters, request);
+    let handled = match request {
+        Ok(request) => action.handle(service, request).await,
+        Err(problem) => Err(problem),
+    };
+    let reply = handled.unwrap_or_else(|problem| {
+        said(name, &problem);
+        problem.reply()
+    });
+    debug!(function = name, status = reply.status.as_u16(), "answered");
+    convert::response(reply)
+}
+
+/// Says once what went wrong, with all that it came from; what the caller did
+/// wrong is the caller's business.
+pub(super) fn said(function: &str, problem: &Problem) {
+    let chain = shared::ops::duties::chain(problem);
+    match problem {
+        Problem::Internal(_) => error!(function, error = chain, "failed"),
+        Problem::Unavailable(_) => warn!(function, error = chain, "not available"),
+        _ => debug!(function, error = chain, "refused"),
+    }
+}

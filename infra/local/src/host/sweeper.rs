@@ -1,0 +1,111 @@
+//! Sweeps when a duty comes due, and once a minute for what no message told of.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use shared::{
+    ops::{rows, sweep},
+    platform::{Index, Mark},
+    service::Service,
+    wire::Problem,
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::dispatcher::Dispatcher;
+
+/// The longest time between two sweeps.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Knows when the next duty comes due.
+#[derive(Default)]
+pub struct Sweeper {
+    sooner: Notify,
+    next: Mutex<Option<String>>,
+    all: AtomicBool,
+}
+
+impl Sweeper {
+    /// Takes note of a row's mark: it may come due before what is waited for.
+    /// What is due already, the change itself has called for.
+    pub fn marked(&self, marks: &BTreeMap<Index, Mark>, now: Timestamp) {
+        let Some(mark) = marks.get(&Index::Due) else { return };
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let sooner = next.as_ref().is_some_and(|next| mark.sort < *next);
+        if sooner && mark.sort > rows::due_sort(now) {
+            *next = Some(mark.sort.clone());
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Sweeps now: messages were lost.
+    pub fn sweep_all(&self) {
+        self.all.store(true, Ordering::Relaxed);
+        self.sooner.notify_one();
+    }
+
+    /// Sweeps until told to stop.
+    pub async fn run(
+        self: Arc<Self>,
+        service: Service,
+        dispatcher: Arc<Dispatcher>,
+        stop: CancellationToken,
+    ) {
+        let mut minute = tokio::time::interval(MINUTE);
+        minute.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let patience = self.patience(&service).await.unwrap_or(MINUTE);
+            let whole = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = minute.tick() => true,
+                () = tokio::time::sleep(patience) => false,
+                () = self.sooner.notified() => false,
+            };
+            let whole = whole || self.all.swap(false, Ordering::Relaxed);
+            if let Err(problem) = sweep_once(&service, &dispatcher, whole).await {
+                warn!(error = %problem, "a sweep was cut short");
+            }
+        }
+    }
+
+    /// How long until the next duty comes due.
+    async fn patience(&self, service: &Service) -> Result<Duration, Problem> {
+        let now = service.platform.clock.now();
+        // Before the look, so that a mark made during it is not missed.
+        self.expect(Some(Timestamp::MAX));
+        let due = sweep::next_due(service, now).await?;
+        self.expect(due.or(Some(Timestamp::MAX)));
+        let until = due.map_or(MINUTE, |due| {
+            Duration::try_from(due.duration_since(now)).unwrap_or_default()
+        });
+        Ok(until.min(MINUTE))
+    }
+
+    fn expect(&self, due: Option<Timestamp>) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = due.map(rows::due_sort);
+    }
+}
+
+async fn sweep_once(
+    service: &Service,
+    dispatcher: &Dispatcher,
+    whole: bool,
+) -> Result<(), Problem> {
+    if whole {
+        sweep::containers(service).await?;
+    }
+    sweep::duties(service, whole).await?;
+    if whole {
+        sweep::queues(service).await?.into_iter().for_each(|queue| dispatcher.wake(queue));
+    }
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! Writing an archive of known length, in constant memory.
+//!
+//! Members are read into chunks of a few hundred KiB; a chunk goes to the sink
+//! and, shared and not copied, to a second thread that hashes it. The disk and
+//! the network are then not held up by the digests, nor they by them.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use data_encoding::HEXLOWER;
+use ring::digest::{Context, SHA256};
+
+use super::{
+    Facts, MANIFEST, Note, Oddity,
+    header::{self, BLOCK, END},
+    manifest::{self, Digest, Notes},
+    member::{Member, What},
+};
+
+/// How much is read, sent and hashed at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// How many chunks may wait to be hashed.
+const WAITING: usize = 8;
+
+/// `O_NONBLOCK`, the same on every processor we are built for: opening what
+/// has become a named pipe must not wait for somebody to write to it.
+const NON_BLOCKING: i32 = 0o4000;
+
+/// More late notes than there is ever room for.
+const LATE_NOTES: usize = 200;
+
+/// A digest that is not known yet.
+const UNKNOWN: Digest = [0; 32];
+
+/// An archive that can be written, as often as it takes.
+#[derive(Debug)]
+pub struct Packing {
+    members: Vec<Member>,
+    notes: Notes,
+    facts: Facts,
+    length: u64,
+    manifest_length: u64,
+    late_room: usize,
+    modified: u64,
+}
+
+/// Some bytes of the archive.
+#[derive(Clone, Debug)]
+pub struct Chunk(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether digests are taken on a thread of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// No: for archives so small that a thread costs more than it saves.
+    One,
+    /// Yes, if one can be had.
+    Two,
+}
+
+/// The archive was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// SHA-256 of the manifest, lower-case hex. As the manifest has the
+    /// digests of all else, it vouches for the whole.
+    pub manifest_sha256: String,
+}
+
+impl Packing {
+    pub(super) fn new(members: Vec<Member>, notes: Notes, facts: Facts) -> Packing {
+        let modified = facts.ended_at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
+        let mut text = Vec::new();
+        manifest::push_head(&facts, &mut text);
+        let late_room = manifest::late_room(&members);
+        manifest::push_tail(&notes, &[], late_room, &mut text);
+        let mut manifest_length = text.len() as u64;
+        let mut length = 0;
+        for (place, offset) in offsets(&members) {
+            let member = &members[place];
+            text.clear();
+            manifest::push_member(member, place, offset, &UNKNOWN, true, &mut text);
+            manifest_length += text.len() as u64;
+            length = offset + header::padded(member.size());
+        }
+        length += header::length(MANIFEST.as_bytes(), &[]);
+        length += header::padded(manifest_length) + END as u64;
+        Packing { members, notes, facts, length, manifest_length, late_room, modified }
+    }
+
+    /// The archive's exact length.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// How many members it has, the manifest included.
+    pub fn members(&self) -> u32 {
+        u32::try_from(self.members.len() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Writes exactly [`Packing::length`] bytes, whatever becomes of the files.
+    /// Fails only when the sink does.
+    pub fn write(
+        &self,
+        threads: Threads,
+        sink: &mut dyn FnMut(Chunk) -> io::Result<()>,
+    ) -> io::Result<Packed> {
+        let mut writer = Writer {
+            sink,
+            hashing: Hashing::start(threads),
+            buffer: Vec::with_capacity(CHUNK.min(self.small())),
+            segments: Vec::new(),
+            late: Vec::new(),
+            odd: Vec::new(),
+        };
+        for (place, member) in self.members.iter().enumerate() {
+            writer.member(place, member)?;
+        }
+        self.write_manifest(writer)
+    }
+
+    fn write_manifest(&self, mut writer: Writer<'_>) -> io::Result<Packed> {
+        let buffer = &mut writer.buffer;
+        header::push_plain(MANIFEST, self.manifest_length, self.modified, buffer);
+        writer.flush()?;
+        let Writer { sink, hashing, late, odd, .. } = writer;
+        let mut digests = hashing.finish()?.into_iter();
+        let mut digest = Context::new(&SHA256);
+        let mut odd = odd.into_iter().peekable();
+        let mut text = Vec::with_capacity(CHUNK.min(self.small()));
+        manifest::push_head(&self.facts, &mut text);
+        for (place, offset) in offsets(&self.members) {
+            let member = &self.members[place];
+            let sum = match member.what {
+                What::Open(..) | What::File(_) => digests.next().unwrap_or(UNKNOWN),
+                What::Folder | What::Symlink(_) => UNKNOWN,
+            };
+            let whole = odd.next_if_eq(&place).is_none();
+            manifest::push_member(member, place, offset, &sum, whole, &mut text);
+            if text.len() >= CHUNK {
+                digest.update(&text);
+                sink(Chunk(Arc::new(std::mem::take(&mut text))))?;
+            }
+        }
+        manifest::push_tail(&self.notes, &late, self.late_room, &mut text);
+        digest.update(&text);
+        text.resize(text.len() + header::padding(self.manifest_length) + END, 0);
+        sink(Chunk(Arc::new(text)))?;
+        Ok(Packed { manifest_sha256: HEXLOWER.encode(digest.finish().as_ref()) })
+    }
+
+    /// The length, as far as memory goes.
+    fn small(&self) -> usize {
+        usize::try_from(self.length).unwrap_or(usize::MAX)
+    }
+}
+
+/// Each member's place, and where its bytes start.
+fn offsets(members: &[Member]) -> impl Iterator<Item = (usize, u64)> {
+    let mut next = 0;
+    members.iter().enumerate().map(move |(place, member)| {
+        let offset = next + header::length(&member.name, member.target());
+        next = offset + header::padded(member.size());
+        (place, offset)
+    })
+}
+
+/// Puts members into chunks.
+struct Writer<'a> {
+    sink: &'a mut dyn FnMut(Chunk) -> io::Result<()>,
+    hashing: Hashing,
+    buffer: Vec<u8>,
+    /// Which parts of the buffer are members' bytes.
+    segments: Vec<Segment>,
+    /// What was seen while reading.
+    late: Vec<Note>,
+    /// The places of the members that it was seen of.
+    odd: Vec<usize>,
+}
+
+impl Writer<'_> {
+    fn member(&mut self, place: usize, member: &Member) -> io::Result<()> {
+        self.room(BLOCK)?;
+        header::push(member, &mut self.buffer);
+        let (size, opened) = match &member.what {
+            What::Folder | What::Symlink(_) => return Ok(()),
+            What::Open(file, size) => (*size, rewound(file)),
+            What::File(size) => (*size, open(member).map(Arc::new)),
+        };
+        let (got, oddity) = match opened {
+            Ok(file) => self.contents(&file, size)?,
+            Err(_) => (0, Some(Oddity::Unreadable)),
+        };
+        if let Some(what) = oddity {
+            self.odd.push(place);
+            if self.late.len() < LATE_NOTES {
+                self.late.push(Note { path: member.shown(), what });
+            }
+        }
+        self.zeros(size - got)?;
+        self.hashed(self.buffer.len(), true);
+        self.room(BLOCK)?;
+        self.buffer.resize(self.buffer.len() + header::padding(size), 0);
+        Ok(())
+    }
+
+    /// Reads up to `size` bytes; how many there were, and what was odd.
+    fn contents(&mut self, file: &File, size: u64) -> io::Result<(u64, Option<Oddity>)> {
+        let mut got = 0;
+        while got < size {
+            self.room(1)?;
+            let start = self.buffer.len();
+            let room = (self.buffer.capacity() - start) as u64;
+            let read = file.take(room.min(size - got)).read_to_end(&mut self.buffer);
+            let new = self.buffer.len() - start;
+            self.hashed(start, false);
+            got += new as u64;
+            match read {
+                Ok(0) => return Ok((got, Some(Oddity::Shrank))),
+                Ok(_) => {}
+                Err(_) => return Ok((got, Some(Oddity::Unreadable))),
+            }
+        }
+        let grew = file.metadata().is_ok_and(|metadata| metadata.len() > size);
+        Ok((got, grew.then_some(Oddity::Grew)))
+    }
+
+    /// Zeros in the place of bytes that are not there.
+    fn zeros(&mut self, count: u64) -> io::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            self.room(1)?;
+            let start = self.buffer.len();
+            let room = self.buffer.capacity() - start;
+            let now = usize::try_from(left).map_or(room, |left| left.min(room));
+            self.buffer.resize(start + now, 0);
+            self.hashed(start, false);
+            left -= now as u64;
+        }
+        Ok(())
+    }
+
+    /// What the buffer has from `start` on belongs to the member being written.
+    fn hashed(&mut self, start: usize, last: bool) {
+        self.segments.push(Segment { start, end: self.buffer.len(), last });
+    }
+
+    /// Sees to it that the buffer has room for this much.
+    fn room(&mut self, count: usize) -> io::Result<()> {
+        if self.buffer.capacity() - self.buffer.len() < count {
+            self.flush()?;
+            self.buffer.reserve_exact(CHUNK.max(count));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let chunk = Arc::new(std::mem::take(&mut self.buffer));
+        let segments = std::mem::take(&mut self.segments);
+        self.hashing.add(Part { chunk: Arc::clone(&chunk), segments })?;
+        (self.sink)(Chunk(chunk))
+    }
+}
+
+fn rewound(file: &Arc<File>) -> io::Result<Arc<File>> {
+    file.as_ref().seek(SeekFrom::Start(0))?;
+    Ok(Arc::clone(file))
+}
+
+fn open(member: &Member) -> io::Result<File> {
+    let path = member.path();
+    let file = OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no longer a file"));
+    }
+    Ok(file)
+}
+
+/// Some bytes of the archive, and which of them are members'.
+struct Part {
+    chunk: Arc<Vec<u8>>,
+    segments: Vec<Segment>,
+}
+
+/// Bytes of the current member; after the `last`, it is the next one's turn.
+struct Segment {
+    start: usize,
+    end: usize,
+    last: bool,
+}
+
+/// Takes the digests of the files, one after the other.
+enum Hashing {
+    Here(Box<Digests>),
+    There { parts: mpsc::SyncSender<Part>, thread: thread::JoinHandle<Vec<Digest>> },
+}
+
+impl Hashing {
+    fn start(threads: Threads) -> Hashing {
+        let spawned = match threads {
+            Threads::One => None,
+            Threads::Two => {
+                let (parts, work) = mpsc::sync_channel(WAITING);
+                // A container at its limit of threads still gets its archive.
+                let thread = thread::Builder::new().spawn(move || hash_all(&work)).ok();
+                thread.map(|thread| Hashing::There { parts, thread })
+            }
+        };
+        spawned.unwrap_or_else(|| Hashing::Here(Box::new(Digests::new())))
+    }
+
+    fn add(&mut self, part: Part) -> io::Result<()> {
+        match self {
+            Hashing::Here(digests) => {
+                digests.add(&part);
+                Ok(())
+            }
+            Hashing::There { parts, .. } => parts.send(part).map_err(|_| hasher_gone()),
+        }
+    }
+
+    fn finish(self) -> io::Result<Vec<Digest>> {
+        match self {
+            Hashing::Here(digests) => Ok(digests.done),
+            Hashing::There { parts, thread } => {
+                drop(parts);
+                thread.join().map_err(|_| hasher_gone())
+            }
+        }
+    }
+}
+
+fn hasher_gone() -> io::Error {
+    io::Error::other("the thread that takes digests is gone")
+}
+
+fn hash_all(work: &mpsc::Receiver<Part>) -> Vec<Digest> {
+    let mut digests = Digests::new();
+    for part in work {
+        digests.add(&part);
+    }
+    digests.done
+}
+
+struct Digests {
+    current: Context,
+    done: Vec<Digest>,
+}
+
+impl Digests {
+    fn new() -> Digests {
+        Digests { current: Context::new(&SHA256), done: Vec::new() }
+    }
+
+    fn add(&mut self, part: &Part) {
+        for segment in &part.segments {
+            self.current.update(&part.chunk[segment.start..segment.end]);
+            if segment.last {
+                let ended = std::mem::replace(&mut self.current, Context::new(&SHA256)).finish();
+                self.done.push(ended.as_ref().try_into().unwrap_or(UNKNOWN));
+            }
+        }
+    }
+}

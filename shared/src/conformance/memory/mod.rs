@@ -1,0 +1,19 @@
+//! The in-memory platform: every port, honestly kept, for tests.
+//!
+//! Deterministic on a runtime of one thread whose time is paused: what time it
+//! is, what is random and who is woken first depend on the seed alone, and a
+//! wait costs no time.
+
+mod clock;
+mod objects;
+mod platform;
+mod runtime;
+mod table;
+mod world;
+
+pub use clock::MemoryClock;
+pub use objects::MemoryObjects;
+pub use platform::Memory;
+pub use runtime::MemoryRuntime;
+pub use table::MemoryTable;
+pub use world::{Answer, Ask, World};

@@ -1,0 +1,18 @@
+//! The job's life, told in tests.
+
+mod walk;
+mod wide;
+
+mod callbacks;
+mod chunks;
+mod deadlines;
+mod endings;
+mod figures;
+mod graphs;
+mod images;
+mod model;
+mod retries;
+mod runs;
+mod slots;
+mod stops;
+mod table;

@@ -1,0 +1,325 @@
+//! What the agent calls: the plan, the upload, the report; and what an ended
+//! attempt leaves behind.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tracing::instrument;
+
+use super::{record, rows, submit};
+use crate::{
+    agent::{
+        ArchiveInfo, Layout, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest,
+    },
+    job::{
+        AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Job, JobKey,
+        JobSpec, ResolvedImage, Source, TaskSpec, Usage,
+    },
+    platform::{Expect, Grant, GrantMethod, ObjectKey, Op, SignedUrl},
+    service::Service,
+    wire::Problem,
+};
+
+/// An archive from this size on is collected long enough to be worth a note.
+const WORTH_A_NOTE: u64 = 1 << 20;
+
+/// How long the agent may use a URL that it was given.
+const GRANT_HOURS: i64 = 12;
+
+/// What an ended attempt left behind: its own row, written with the change
+/// that ended it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The stored shape's version.
+    pub v: u8,
+    /// Which attempt.
+    pub id: AttemptId,
+    /// How its process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it was given its slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+    /// When its process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Timestamp,
+    /// What it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveInfo>,
+    /// The end of standard output, base 64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout_tail: String,
+    /// The end of standard error, base 64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr_tail: String,
+}
+
+/// What an ended attempt left behind, or `None`.
+pub async fn load(service: &Service, id: AttemptId) -> Result<Option<AttemptRecord>, Problem> {
+    let row = service.platform.table.get(&rows::attempt(id)).await?;
+    row.as_ref().map(rows::read).transpose()
+}
+
+/// The spec that a job was submitted with.
+pub async fn load_spec(service: &Service, key: JobKey) -> Result<JobSpec, Problem> {
+    let row = service.platform.table.get(&rows::spec(key)).await?;
+    let row = row.ok_or_else(|| Problem::internal(format!("the spec of {} is gone", key.job)))?;
+    rows::read(&row)
+}
+
+/// The fence: lets the attempt start, once, and tells the agent what to run.
+#[instrument(name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
+pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, Problem> {
+    let event = Event::Attempt(attempt.attempt, AttemptEvent::PlanRead);
+    let job = match record::record(service, attempt.job(), &event).await {
+        Err(Problem::NotFound { .. }) => {
+            return Err(Problem::conflict("superseded", "the job is gone"));
+        }
+        recorded => recorded?.job,
+    };
+    let spec = load_spec(service, attempt.job()).await?;
+    plan(service, attempt, &job, &spec).await
+}
+
+async fn plan(
+    service: &Service,
+    attempt: AttemptKey,
+    job: &Job,
+    spec: &JobSpec,
+) -> Result<Plan, Problem> {
+    let id = attempt.attempt;
+    let missing = || Problem::internal(format!("{id} is of no task"));
+    let task = spec.tasks.get(id.task as usize).ok_or_else(missing)?;
+    let image = image_of(job, id).ok_or_else(missing)?;
+    let mut inputs = Vec::with_capacity(task.inputs.len());
+    for input in &task.inputs {
+        inputs.push(PlanInput {
+            path: input.path.clone(),
+            source: plan_source(service, attempt.job(), &input.source).await?,
+            mode: input.mode.unwrap_or(0o644),
+        });
+    }
+    let stdin = match &task.stdin {
+        Some(source) => Some(plan_source(service, attempt.job(), source).await?),
+        None => None,
+    };
+    Ok(Plan {
+        argv: image.argv(task.entrypoint.as_deref(), task.command.as_deref()),
+        env: environment(service, attempt, task, image)?,
+        workdir: task.workdir.clone().or_else(|| image.workdir.clone()).unwrap_or("/".into()),
+        stdin,
+        inputs,
+        outputs: task.outputs.iter().map(|output| output.path.clone()).collect(),
+        timeout_seconds: task.deadlines.running,
+        grace_seconds: task.deadlines.grace,
+        collect_seconds: task.deadlines.collecting,
+        layout: Layout::Native,
+        image: image.digest.clone(),
+        log_limit: service.limits.log_bytes,
+    })
+}
+
+/// The pinned image of an attempt's task.
+pub(super) fn image_of(job: &Job, id: AttemptId) -> Option<&ResolvedImage> {
+    let task = job.tasks.get(id.task as usize)?;
+    match &job.images.get(task.image as usize)?.state {
+        ImageState::Resolved(image) => Some(image),
+        ImageState::Wanted { .. } | ImageState::Refused(_) => None,
+    }
+}
+
+/// The image's variables, the spec's over them, the secret ones over those,
+/// and where in its job the process is.
+fn environment(
+    service: &Service,
+    attempt: AttemptKey,
+    task: &TaskSpec,
+    image: &ResolvedImage,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let id = attempt.attempt;
+    let mut env = image.env.clone();
+    env.extend(task.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    for (name, sealed) in &task.secret_env {
+        let scope = submit::secret_scope(attempt.job(), id.task as usize, name);
+        let secret = service.keyring.open(&scope, sealed);
+        let secret = secret.ok_or_else(|| {
+            Problem::internal(format!("the secret variable {name} of {} cannot be opened", id.job))
+        })?;
+        env.insert(name.clone(), secret.reveal().to_owned());
+    }
+    env.extend([
+        ("TARPON_JOB_ID".into(), id.job.to_string()),
+        ("TARPON_TASK_NAME".into(), task.name.to_string()),
+        ("TARPON_INSTANCE_INDEX".into(), id.instance.to_string()),
+        ("TARPON_INSTANCE_COUNT".into(), task.instances.to_string()),
+        ("TARPON_ATTEMPT_NUMBER".into(), id.number.to_string()),
+    ]);
+    Ok(env)
+}
+
+async fn plan_source(
+    service: &Service,
+    job: JobKey,
+    source: &Source,
+) -> Result<PlanSource, Problem> {
+    let Some(key) = object_of(job, source) else {
+        return match source {
+            Source::Inline(bytes) => Ok(PlanSource::Inline(bytes.clone())),
+            Source::Object { .. } | Source::Upload(_) | Source::Attached(_) => {
+                Err(Problem::internal("an object without a name"))
+            }
+        };
+    };
+    let expires_at = expiry(service);
+    let url =
+        service.platform.objects.sign(&Grant { method: GrantMethod::Get, key, expires_at }).await?;
+    Ok(PlanSource::Url(url.url))
+}
+
+/// The object that a source names, if it names one.
+fn object_of(job: JobKey, source: &Source) -> Option<ObjectKey> {
+    match source {
+        Source::Inline(_) => None,
+        Source::Object { bucket, key } => Some(ObjectKey::user(job.project, bucket, key)),
+        Source::Upload(id) => Some(ObjectKey::upload(job.project, id)),
+        Source::Attached(name) => Some(ObjectKey::attached(job, name)),
+    }
+}
+
+fn expiry(service: &Service) -> Timestamp {
+    let now = service.platform.clock.now();
+    now.checked_add(SignedDuration::from_hours(GRANT_HOURS)).unwrap_or(Timestamp::MAX)
+}
+
+/// Where the attempt's archive may be put: once, under its own name.
+#[instrument(name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
+pub async fn grant_upload(
+    service: &Service,
+    attempt: AttemptKey,
+    request: &UploadRequest,
+) -> Result<Upload, Problem> {
+    match request.exit {
+        Some(exit) if request.bytes >= WORTH_A_NOTE => {
+            let event = Event::Attempt(attempt.attempt, AttemptEvent::Collecting { exit });
+            record::record(service, attempt.job(), &event).await?;
+        }
+        _ => {}
+    }
+    let method = GrantMethod::Put { if_absent: true, length: Some(request.bytes) };
+    let grant = Grant { method, key: ObjectKey::archive(attempt), expires_at: expiry(service) };
+    let SignedUrl { url, headers } = service.platform.objects.sign(&grant).await?;
+    Ok(Upload { url, headers })
+}
+
+/// The end of an attempt, as its agent tells it. Told again, it changes nothing.
+#[instrument(name = "attempt.report", skip_all, fields(attempt.id = %attempt.attempt))]
+pub async fn report(
+    service: &Service,
+    attempt: AttemptKey,
+    mut report: Report,
+) -> Result<(), Problem> {
+    // What shares the container could have sent this: it is believed no
+    // further than it can be checked.
+    if let Some(archive) = &mut report.archive {
+        let stored = service.platform.objects.info(&ObjectKey::archive(attempt)).await?;
+        match stored {
+            Some(info) => {
+                archive.bytes = info.size;
+                archive.etag = info.etag;
+            }
+            None => report.archive = None,
+        }
+    }
+    let ended = Ended {
+        exit: report.exit,
+        cause: report.cause,
+        archive_bytes: report.archive.as_ref().map(|archive| archive.bytes),
+    };
+    let record = AttemptRecord {
+        v: 1,
+        id: attempt.attempt,
+        exit: report.exit,
+        cause: report.cause,
+        message: report.message.map(|message| message.chars().take(1_000).collect()),
+        claimed_at: None,
+        started_at: report.started_at,
+        ended_at: service.platform.clock.now(),
+        usage: Some(report.usage),
+        archive: report.archive,
+        stdout_tail: tail(report.stdout_tail),
+        stderr_tail: tail(report.stderr_tail),
+    };
+    end(service, attempt, ended, record).await
+}
+
+/// The end of an attempt that nobody reported.
+pub async fn end_unreported(
+    service: &Service,
+    attempt: AttemptKey,
+    cause: Cause,
+    message: Option<String>,
+) -> Result<(), Problem> {
+    let record = AttemptRecord {
+        v: 1,
+        id: attempt.attempt,
+        exit: None,
+        cause: Some(cause),
+        message,
+        claimed_at: None,
+        started_at: None,
+        ended_at: service.platform.clock.now(),
+        usage: None,
+        archive: None,
+        stdout_tail: String::new(),
+        stderr_tail: String::new(),
+    };
+    end(service, attempt, Ended::without_exit(cause), record).await
+}
+
+/// Ends the attempt, and writes down what it left behind in the same commit.
+async fn end(
+    service: &Service,
+    attempt: AttemptKey,
+    ended: Ended,
+    left: AttemptRecord,
+) -> Result<(), Problem> {
+    let id = attempt.attempt;
+    let event = Event::Attempt(id, AttemptEvent::Ended(ended));
+    let row = |before: &Job, after: &Job| {
+        let live = before.instance(id).filter(|_| before.is_live(id)).and_then(|i| i.live());
+        let outcome = after.instance(id).and_then(|instance| instance.outcome());
+        let record = AttemptRecord {
+            claimed_at: live.map(|live| live.claimed_at),
+            started_at: left.started_at.or_else(|| live.and_then(|live| live.started_at)),
+            // The job knows better why, if it had told the attempt to stop.
+            cause: outcome.map_or(left.cause, |outcome| outcome.cause),
+            ..left.clone()
+        };
+        vec![Op::Put(rows::attempt(id), Expect::Anything, rows::plain(&record))]
+    };
+    match record::record_with(service, attempt.job(), &event, row).await {
+        Err(Problem::NotFound { .. }) => Ok(()),
+        recorded => recorded.map(|_| ()),
+    }
+}
+
+/// A tail that is base 64 of no more than it may be; else none.
+fn tail(text: String) -> String {
+    match BASE64.decode(text.as_bytes()) {
+        Ok(bytes) if bytes.len() <= TAIL_BYTES => text,
+        _ => String::new(),
+    }
+}

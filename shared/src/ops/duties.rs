@@ -1,0 +1,163 @@
+//! Doing what a saved job calls for.
+
+use tracing::{debug, instrument, warn};
+
+use super::{attempts, dispatch, images, objects, record, rows};
+use crate::{
+    job::{AttemptKey, Cause, Duty, Event, ImageState, Job, JobKey},
+    platform::{Expect, Key, ObjectKey, Op, Query, ResolveError, Sighting},
+    service::Service,
+    wire::Problem,
+};
+
+/// Does what the job calls for now, claims excepted: those are its queue's.
+///
+/// One duty's failure does not keep the others waiting; the first is returned,
+/// and whatever failed is still owed.
+#[instrument(name = "job.duties", skip_all, fields(job.id = %key.job))]
+pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
+    let Some((_, job)) = record::load_any(service, key).await? else { return Ok(()) };
+    let now = service.platform.clock.now();
+    let mut failed = None;
+    for due in job.owes() {
+        if due.at > now || matches!(due.duty, Duty::Claim(_)) {
+            continue;
+        }
+        debug!(job.id = %key.job, duty = ?due.duty, "duty");
+        if let Err(problem) = perform_one(service, &job, due.duty).await {
+            warn!(job.id = %key.job, duty = ?due.duty, error = %problem, "duty failed");
+            failed.get_or_insert(problem);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn perform_one(service: &Service, job: &Job, duty: Duty) -> Result<(), Problem> {
+    let attempt_key = |attempt| AttemptKey { project: job.project, attempt };
+    match duty {
+        Duty::Resolve(image) => resolve(service, job, image).await,
+        Duty::Launch(attempt) => dispatch::launch(service, attempt_key(attempt), job).await,
+        Duty::Stop(attempt) => stop(service, attempt_key(attempt)).await,
+        Duty::Look(attempt) => observe(service, attempt_key(attempt)).await,
+        Duty::Tick => record::record(service, job.key(), &Event::Ticked).await.map(|_| ()),
+        Duty::Purge => purge(service, job.key()).await,
+        // The queue claims; wide tasks and callbacks are refused at submit, so
+        // that no stored job calls for them.
+        Duty::Claim(_)
+        | Duty::Spread { .. }
+        | Duty::HaltChunk { .. }
+        | Duty::Fold
+        | Duty::Tell { .. } => Ok(()),
+    }
+}
+
+/// Pins an image of the job, or learns why it cannot be.
+async fn resolve(service: &Service, job: &Job, place: u32) -> Result<(), Problem> {
+    let image = &job.images[place as usize];
+    if !matches!(image.state, ImageState::Wanted { .. }) {
+        return Ok(());
+    }
+    let registered = match &image.registered {
+        Some(name) => images::load(service, job.project, name).await?,
+        None => None,
+    };
+    let credentials = registered.and_then(|r| images::credentials(service, job.project, &r));
+    let resolved =
+        service.platform.runtime.resolve(job.project, &image.reference, credentials.as_ref()).await;
+    let event = match resolved {
+        Ok(resolved) => Event::ImageResolved { image: place, resolved },
+        Err(error) => {
+            let cause = match &error {
+                ResolveError::NotFound(_) => Cause::ImageNotFound,
+                ResolveError::Denied(_) => Cause::ImageDenied,
+                ResolveError::Unusable { .. } => Cause::ImageUnusable,
+                ResolveError::Unavailable(_) => Cause::ImageUnavailable,
+            };
+            warn!(job.id = %job.id, image = %image.reference, error = chain(&error), "no image");
+            Event::ImageFailed { image: place, cause }
+        }
+    };
+    record::record(service, job.key(), &event).await.map(|_| ())
+}
+
+/// Makes the runtime stop an attempt, and ends one that it does not have.
+async fn stop(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
+    service.platform.runtime.stop(attempt, false).await?;
+    observe(service, attempt).await
+}
+
+/// Holds what the runtime sees of an attempt against what the job believes.
+///
+/// An agent reports before it exits: one that has exited and has not been
+/// heard of is lost. The order of the two reads is what makes that sound.
+#[instrument(name = "attempt.observe", skip_all, fields(attempt.id = %attempt.attempt))]
+pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
+    let seen = service.platform.runtime.inspect(&[attempt]).await?;
+    let sighting = seen.into_iter().next().unwrap_or(Sighting::Gone);
+    let found = record::load_any(service, attempt.job()).await?;
+    let Some(job) = found.map(|(_, job)| job).filter(|job| job.is_live(attempt.attempt)) else {
+        return match sighting {
+            Sighting::Exited { .. } | Sighting::Gone => forget(service, attempt).await,
+            Sighting::Pending | Sighting::Running => Ok(()),
+        };
+    };
+    match sighting {
+        Sighting::Pending | Sighting::Running => Ok(()),
+        Sighting::Exited { code, out_of_memory, message } => {
+            let cause = if out_of_memory { Cause::OutOfMemory } else { Cause::AgentLost };
+            let message = message.or_else(|| {
+                code.map(|code| format!("the agent ended with code {code} and had not reported"))
+            });
+            attempts::end_unreported(service, attempt, cause, message).await?;
+            forget(service, attempt).await
+        }
+        Sighting::Gone => {
+            let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
+            let stopping = live.is_some_and(|live| live.stop.is_some());
+            if live.is_some_and(|live| live.started_at.is_none()) && !stopping {
+                return dispatch::launch(service, attempt, &job).await;
+            }
+            let message = Some("the runtime has no trace of the container".to_owned());
+            attempts::end_unreported(service, attempt, Cause::AgentLost, message).await?;
+            forget(service, attempt).await
+        }
+    }
+}
+
+/// Removes what the runtime still has of an attempt that has ended.
+pub(super) async fn forget(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
+    Ok(service.platform.runtime.forget(attempt).await?)
+}
+
+/// Removes all that belongs to a job, the record last.
+async fn purge(service: &Service, key: JobKey) -> Result<(), Problem> {
+    objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
+    delete_partition(service, &rows::parts(key)).await?;
+    let delete = Op::Delete(rows::job(key), Expect::Anything);
+    Ok(service.platform.table.commit(vec![delete]).await?)
+}
+
+async fn delete_partition(service: &Service, partition: &str) -> Result<(), Problem> {
+    loop {
+        let page = service.platform.table.query(&Query::partition(partition)).await?;
+        if page.rows.is_empty() && page.cursor.is_none() {
+            return Ok(());
+        }
+        let delete = |key: Key| Op::Delete(key, Expect::Anything);
+        let ops: Vec<Op> = page.rows.into_iter().map(|row| delete(row.key)).collect();
+        if !ops.is_empty() {
+            service.platform.table.commit(ops).await?;
+        }
+    }
+}
+
+/// An error and all that it came from, for a log line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}

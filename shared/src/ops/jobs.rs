@@ -1,0 +1,265 @@
+//! Reading jobs, and asking for their end.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+
+use super::{
+    attempts::{self, AttemptRecord},
+    queues,
+    record::{self, Recorded},
+    rows::{self, QueueKey},
+};
+use crate::{
+    job::{Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState},
+    platform::{Index, Query},
+    service::Service,
+    wire::{
+        Problem,
+        views::{JobView, UsageView, WaitingView},
+    },
+};
+
+/// To here a job's position in its queue is exact.
+const POSITIONS: usize = 100;
+
+/// How many rows one list request walks at most.
+const ROWS_WALKED: usize = 1_000;
+
+/// How far back a listing goes, in months.
+const MONTHS: i32 = 24;
+
+/// The job; another project's is not found.
+pub async fn load(service: &Service, key: JobKey) -> Result<Job, Problem> {
+    let found = record::load(service, key).await?;
+    found.map(|(_, job)| job).ok_or_else(|| Problem::not_found("job", key.job))
+}
+
+/// The job as a client sees it, with why it waits and what its only attempt said.
+pub async fn view(service: &Service, job: &Job) -> Result<JobView, Problem> {
+    let mut view = JobView::of(job);
+    if job.ending().is_none() {
+        view.waiting_for = waiting_for(service, job).await?;
+    } else if let Some(last) = only_attempt(service, job).await? {
+        view.message = last.message;
+        view.usage = last.usage.map(UsageView::from);
+    }
+    Ok(view)
+}
+
+/// What the last attempt of a job of one instance left behind.
+async fn only_attempt(service: &Service, job: &Job) -> Result<Option<AttemptRecord>, Problem> {
+    match job.only_instance() {
+        Some(instance) if instance.attempts > 0 => {
+            attempts::load(service, job.attempt_id(0, 0, instance.attempts)).await
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Why the job has nothing running, if it has not.
+async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>, Problem> {
+    let alone = |reason| Ok(Some(WaitingView { reason, position: None }));
+    if !job.live_attempts().is_empty() || job.halt().is_some() {
+        return Ok(None);
+    }
+    if job.claims().is_empty() {
+        let open = |state| matches!(state, TaskState::Ready | TaskState::Running);
+        let wanted = job.tasks.iter().any(|task| {
+            let image = &job.images[task.image as usize].state;
+            open(task.state) && matches!(image, ImageState::Wanted { .. })
+        });
+        let paused = job.tasks.iter().flat_map(Task::instances).any(|instance| {
+            matches!(instance.state, InstanceState::Waiting { not_before: Some(_), .. })
+        });
+        return match (wanted, paused) {
+            (true, _) => alone("image"),
+            (false, true) => alone("retry_pause"),
+            (false, false) => alone("dependency"),
+        };
+    }
+    let key = QueueKey::of(job);
+    let Some((_, queue)) = queues::load(service, &key).await? else { return alone("queue_paused") };
+    let reason = if queue.paused {
+        "queue_paused"
+    } else if queues::live(service, &key).await?.len() >= queue.limit as usize {
+        "queue_limit"
+    } else {
+        "capacity"
+    };
+    Ok(Some(WaitingView { reason, position: position(service, job).await? }))
+}
+
+/// How many jobs of the queue start before this one.
+async fn position(service: &Service, job: &Job) -> Result<Option<String>, Problem> {
+    let marks = rows::job_row(job).marks;
+    let Some(mark) = marks.get(&Index::Queue) else { return Ok(None) };
+    let query = Query {
+        to: Some(mark.sort.clone()),
+        limit: POSITIONS + 1,
+        ..Query::index(Index::Queue, mark.partition.clone())
+    };
+    let ahead = service.platform.table.query(&query).await?.rows.len();
+    Ok(Some(if ahead > POSITIONS { format!("{POSITIONS}+") } else { ahead.to_string() }))
+}
+
+/// What a listing is narrowed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only jobs in this state, by its word.
+    pub state: Option<String>,
+    /// Only jobs of this queue.
+    pub queue: Option<String>,
+    /// Only jobs of this name.
+    pub name: Option<String>,
+    /// Only jobs with these labels.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Filter {
+    fn admits(&self, job: &Job) -> bool {
+        let state = crate::wire::views::job_state(job);
+        self.state.as_deref().is_none_or(|wanted| wanted == state)
+            && self.queue.as_deref().is_none_or(|wanted| wanted == job.queue.as_str())
+            && self.name.as_deref().is_none_or(|wanted| Some(wanted) == job.name.as_deref())
+            && self.tags.iter().all(|(key, value)| job.tags.get(key) == Some(value))
+    }
+
+    /// Whether only jobs that are not over can pass.
+    fn only_open(&self) -> bool {
+        matches!(self.state.as_deref(), Some("queued" | "running" | "stopping"))
+    }
+}
+
+/// A page of jobs, newest first, and where the next one starts.
+///
+/// One request walks a bounded number of rows; a page may be short and not be
+/// the last. `after` is the last job that an earlier page got to.
+pub async fn list(
+    service: &Service,
+    project: ProjectId,
+    filter: &Filter,
+    after: Option<JobId>,
+    limit: usize,
+) -> Result<(Vec<Job>, Option<JobId>), Problem> {
+    let mut jobs = Vec::new();
+    let mut walked = 0;
+    let mut last = after;
+    for mut query in Partitions::new(service, project, filter, after) {
+        query.to = after.map(|job| job.to_string());
+        loop {
+            // Without a filter every row is wanted, and one more than is asked
+            // for tells whether there is a next page.
+            let wanted = if *filter == Filter::default() { limit + 1 - jobs.len() } else { 100 };
+            query.limit = wanted.clamp(1, 100);
+            let page = service.platform.table.query(&query).await?;
+            walked += page.rows.len();
+            for row in &page.rows {
+                let job: Job = rows::read(row)?;
+                let admitted = job.deleted_at.is_none() && filter.admits(&job);
+                if admitted && jobs.len() == limit {
+                    return Ok((jobs, last));
+                }
+                last = Some(job.id);
+                jobs.extend(admitted.then_some(job));
+            }
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+            if walked >= ROWS_WALKED {
+                return Ok((jobs, last));
+            }
+        }
+    }
+    Ok((jobs, None))
+}
+
+/// The queries that a listing walks: the index of open jobs, or one partition
+/// a month, newest first, back to the project's beginning.
+struct Partitions {
+    project: ProjectId,
+    open: bool,
+    next: Option<Timestamp>,
+    oldest: Timestamp,
+}
+
+impl Partitions {
+    fn new(service: &Service, project: ProjectId, filter: &Filter, after: Option<JobId>) -> Self {
+        let now = service.platform.clock.now();
+        let months = MONTHS.months();
+        let oldest = now.to_zoned(TimeZone::UTC).checked_sub(months).map(|then| then.timestamp());
+        Partitions {
+            project,
+            open: filter.only_open(),
+            next: Some(after.map_or(now, JobId::created_at)),
+            oldest: oldest.unwrap_or(Timestamp::UNIX_EPOCH),
+        }
+    }
+}
+
+impl Iterator for Partitions {
+    type Item = Query;
+
+    fn next(&mut self) -> Option<Query> {
+        let at = self.next.take().filter(|at| *at >= self.oldest)?;
+        let query = if self.open {
+            Query::index(Index::Open, self.project.to_string())
+        } else {
+            let first = at.to_zoned(TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
+            self.next = first.timestamp().checked_sub(jiff::SignedDuration::from_secs(1)).ok();
+            let month = at.strftime("%Y%m").to_string();
+            Query::partition(rows::job_partition(self.project, &month))
+        };
+        Some(Query { backwards: true, ..query })
+    }
+}
+
+/// Asks for the job to stop. One that is over stays as it is.
+pub async fn cancel(service: &Service, key: JobKey) -> Result<Job, Problem> {
+    load(service, key).await?;
+    Ok(record::record(service, key, &Event::CancelAsked).await?.job)
+}
+
+/// Takes a finished job out of sight; what belongs to it is removed after.
+pub async fn delete(service: &Service, key: JobKey) -> Result<(), Problem> {
+    load(service, key).await?;
+    record::record(service, key, &Event::DeleteAsked).await.map(|_: Recorded| ())
+}
+
+/// Waits until the job is over, or for `seconds`; the job as it is then.
+pub async fn wait(service: &Service, key: JobKey, seconds: u32) -> Result<Job, Problem> {
+    let clock = &service.platform.clock;
+    let until = clock.now() + jiff::SignedDuration::from_secs(seconds.into());
+    let mut seen = None;
+    loop {
+        let patience = until.duration_since(clock.now());
+        let patience = std::time::Duration::try_from(patience).unwrap_or_default();
+        let found = match seen {
+            None => service.platform.table.get(&rows::job(key)).await?,
+            some => service.platform.table.changed(&rows::job(key), some, patience).await?,
+        };
+        let row = found.ok_or_else(|| Problem::not_found("job", key.job))?;
+        let job: Job = rows::read(&row)?;
+        if job.deleted_at.is_some() {
+            return Err(Problem::not_found("job", key.job));
+        }
+        if job.ending().is_some() || clock.now() >= until {
+            return Ok(job);
+        }
+        seen = Some(row.version);
+    }
+}
+
+/// Views of many jobs, each with why it waits; a few at a time.
+pub async fn views(service: &Service, jobs: &[Job]) -> Result<Vec<JobView>, Problem> {
+    let views: Vec<_> = jobs.iter().map(|job| listed(service, job)).collect();
+    stream::iter(views).buffered(8).try_collect().await
+}
+
+async fn listed(service: &Service, job: &Job) -> Result<JobView, Problem> {
+    let mut view = JobView::of(job);
+    if job.ending().is_none() {
+        view.waiting_for = waiting_for(service, job).await?;
+    }
+    Ok(view)
+}

@@ -1,0 +1,180 @@
+//! Where things are in the table, and how they are written down.
+//!
+//! | what | partition | sort |
+//! |---|---|---|
+//! | job record | `<project>#<YYYYMM>` | job id |
+//! | spec | `job#<job>` | `spec` |
+//! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
+//! | client token | `token#<project>#<token>` | `token` |
+//! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
+//! | queue, image, access key | `<project>` | `queue#…`, `image#…`, `key#…` |
+//! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
+//! | project | `projects` | project id |
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    job::{AccessKeyId, AttemptId, Job, JobKey, Name, ProjectId},
+    platform::{Index, Key, Mark, Row, Wanted},
+    wire::Problem,
+};
+
+/// How many partitions the index of due rows is spread over.
+pub const DUE_SHARDS: u32 = 8;
+
+/// A queue, and the project it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueueKey {
+    /// The owner.
+    pub project: ProjectId,
+    /// Its name.
+    pub name: Name,
+}
+
+impl QueueKey {
+    /// The queue that a job waits in.
+    pub fn of(job: &Job) -> Self {
+        QueueKey { project: job.project, name: job.queue.clone() }
+    }
+}
+
+/// A job's record.
+pub fn job(key: JobKey) -> Key {
+    Key::new(job_partition(key.project, &key.job.month()), key.job.to_string())
+}
+
+/// The partition that lists a project's jobs of one month.
+pub fn job_partition(project: ProjectId, month: &str) -> String {
+    format!("{project}#{month}")
+}
+
+/// A job's spec.
+pub fn spec(key: JobKey) -> Key {
+    Key::new(format!("job#{}", key.job), "spec")
+}
+
+/// The partition of what belongs to a job.
+pub fn parts(key: JobKey) -> String {
+    format!("job#{}", key.job)
+}
+
+/// What an ended attempt left behind.
+pub fn attempt(id: AttemptId) -> Key {
+    of_attempt("attempt", id)
+}
+
+/// A row of a job that is about one attempt: they come in the attempts' order.
+fn of_attempt(what: &str, id: AttemptId) -> Key {
+    let AttemptId { job, run, task, instance, number } = id;
+    Key::new(format!("job#{job}"), format!("{what}#{run:05}#{task:04}#{instance:05}#{number:05}"))
+}
+
+/// What a client token stands for.
+pub fn token(project: ProjectId, token: &str) -> Key {
+    Key::new(format!("token#{project}#{token}"), "token")
+}
+
+/// How far an attempt's live log goes.
+pub fn log_head(id: AttemptId) -> Key {
+    of_attempt("loghead", id)
+}
+
+/// A piece of an attempt's live log, by its place: the order of arrival.
+pub fn log_piece(id: AttemptId, place: u64) -> Key {
+    let Key { partition, sort } = of_attempt("log", id);
+    Key { partition, sort: format!("{sort}#{place:020}") }
+}
+
+/// A queue's settings.
+pub fn queue(key: &QueueKey) -> Key {
+    Key::new(key.project.to_string(), format!("queue#{}", key.name))
+}
+
+/// The set of a queue's live attempts.
+pub fn slots(key: &QueueKey) -> Key {
+    Key::new(format!("slots#{}#{}", key.project, key.name), "live")
+}
+
+/// The queue whose slots are at `key`, if they are any.
+pub fn slots_of(key: &Key) -> Option<QueueKey> {
+    let (project, name) = key.partition.strip_prefix("slots#")?.split_once('#')?;
+    Some(QueueKey { project: project.parse().ok()?, name: name.parse().ok()? })
+}
+
+/// The partition of the index in which a queue's jobs wait.
+pub fn waiting(key: &QueueKey) -> String {
+    format!("{}#{}", key.project, key.name)
+}
+
+/// The queue whose jobs wait in a partition of the index.
+pub fn waiting_of(partition: &str) -> Option<QueueKey> {
+    let (project, name) = partition.split_once('#')?;
+    Some(QueueKey { project: project.parse().ok()?, name: name.parse().ok()? })
+}
+
+/// A registered image.
+pub fn image(project: ProjectId, name: &Name) -> Key {
+    Key::new(project.to_string(), format!("image#{name}"))
+}
+
+/// An access key.
+pub fn access_key(id: AccessKeyId) -> Key {
+    Key::new(id.project().to_string(), format!("key#{id}"))
+}
+
+/// A project.
+pub fn project(id: ProjectId) -> Key {
+    Key::new("projects", id.to_string())
+}
+
+/// A partition of the index of due rows.
+pub fn due_partition(shard: u32) -> String {
+    format!("due#{shard}")
+}
+
+/// Where in it what is due at `at` starts.
+pub fn due_sort(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond().max(0))
+}
+
+/// A job's record as it is written: its marks say what it calls for.
+pub fn job_row(job: &Job) -> Wanted {
+    let mut marks = BTreeMap::new();
+    if let Some(at) = job.due_at() {
+        let shard = u32::try_from(job.id.bits() % u128::from(DUE_SHARDS)).unwrap_or(0);
+        marks.insert(Index::Due, Mark { partition: due_partition(shard), sort: due_sort(at) });
+    }
+    if !job.claims().is_empty() {
+        let urgency = 1_000 - i32::from(job.priority);
+        marks.insert(
+            Index::Queue,
+            Mark {
+                partition: waiting(&QueueKey::of(job)),
+                sort: format!("{urgency:04}#{}", job.id),
+            },
+        );
+    }
+    if job.ending().is_none() {
+        marks.insert(
+            Index::Open,
+            Mark { partition: job.project.to_string(), sort: job.id.to_string() },
+        );
+    }
+    Wanted { marks, ..plain(job) }
+}
+
+/// A value as a row without marks.
+pub fn plain(value: &impl Serialize) -> Wanted {
+    let json = serde_json::to_vec(value).expect("stored shapes serialise: their keys are text");
+    Wanted { body: Bytes::from(json), marks: BTreeMap::new(), expires_at: None }
+}
+
+/// A row's value.
+pub fn read<T: DeserializeOwned>(row: &Row) -> Result<T, Problem> {
+    serde_json::from_slice(&row.body)
+        .map_err(|error| Problem::internal(format!("the row {} cannot be read: {error}", row.key)))
+}

@@ -1,0 +1,238 @@
+//! Accepting a job: in the table or refused, and never twice for one token.
+
+use std::sync::{Arc, Mutex};
+
+use data_encoding::{BASE64, HEXLOWER};
+use futures::{StreamExt, TryStreamExt};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tracing::{info, instrument};
+
+use super::{
+    images, queues, record,
+    rows::{self, QueueKey},
+};
+use crate::{
+    job::{Job, JobId, JobKey, JobSpec, Name, ProjectId, Source},
+    platform::{ByteStream, Expect, ObjectKey, ObjectsError, Op, Put, Row, TableError, one_chunk},
+    service::Service,
+    wire::{Problem, submit::Submission},
+};
+
+/// How long a client token is remembered.
+const TOKEN_HOURS: i64 = 7 * 24;
+
+/// Inline inputs up to this many base 64 characters stay in the spec.
+const INLINE_KEPT: usize = 8 << 10;
+
+/// A job that was accepted, now or before.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The job.
+    pub job: Job,
+    /// Whether an earlier request with the same token made it.
+    pub repeated: bool,
+}
+
+/// What a client token stands for.
+#[derive(Serialize, Deserialize)]
+struct TokenRecord {
+    v: u8,
+    job: JobId,
+    request: String,
+}
+
+/// Accepts a job. `request` is what the client sent, for telling whether a
+/// repeated token comes with the same request; `stdin` is the first task's
+/// standard input, if it came as the body.
+#[instrument(name = "job.submit", skip_all, fields(project.id = %project))]
+pub async fn submit(
+    service: &Service,
+    project: ProjectId,
+    mut submission: Submission,
+    request: &[u8],
+    stdin: Option<ByteStream>,
+) -> Result<Accepted, Problem> {
+    let clock = service.platform.clock.as_ref();
+    let queue = QueueKey { project, name: submission.spec.queue.clone() };
+    if queues::load(service, &queue).await?.is_none() {
+        let rule = format!("the project has no queue `{}`", queue.name);
+        return Err(Problem::invalid("queue", rule));
+    }
+    name_registered_images(service, project, &mut submission.spec).await?;
+    let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
+    seal_secrets(service, key, &mut submission);
+    check_size(service, &submission.spec)?;
+
+    let token = submission.client_token.as_deref().map(|token| rows::token(project, token));
+    let mut digest = Sha256::new_with_prefix(request);
+    if let Some(token) = &token
+        && let Some(row) = service.platform.table.get(token).await?
+    {
+        if let Some(stdin) = stdin {
+            sum_up(&mut digest, stdin).await?;
+        }
+        return earlier(service, project, &row, &hex(digest)).await;
+    }
+    attach_inline(service, key, &mut submission.spec).await?;
+    if let Some(stdin) = stdin {
+        digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
+    }
+    let request = hex(digest);
+    let job = Job::new(key, &submission.spec, key.job.created_at());
+    let mut ops = vec![
+        Op::Put(rows::job(key), Expect::Absent, rows::job_row(&job)),
+        Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)),
+    ];
+    if let Some(token) = &token {
+        let mut wanted = rows::plain(&TokenRecord { v: 1, job: key.job, request: request.clone() });
+        wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();
+        ops.push(Op::Put(token.clone(), Expect::Absent, wanted));
+    }
+    match service.platform.table.commit(ops).await {
+        Ok(()) => {
+            info!(job.id = %job.id, queue = %job.queue, tasks = job.tasks.len(), "job accepted");
+            Ok(Accepted { job, repeated: false })
+        }
+        Err(TableError::Exists(taken)) if Some(&taken) == token.as_ref() => {
+            // Somebody was faster with the same token; what we stored is nobody's.
+            super::objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
+            match service.platform.table.get(&taken).await? {
+                Some(row) => earlier(service, project, &row, &request).await,
+                None => Err(Problem::Unavailable("a client token came and went".into())),
+            }
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The job that an earlier request with this token made.
+async fn earlier(
+    service: &Service,
+    project: ProjectId,
+    token: &Row,
+    request: &str,
+) -> Result<Accepted, Problem> {
+    let record: TokenRecord = rows::read(token)?;
+    if record.request != request {
+        return Err(Problem::conflict(
+            "client_token_reused",
+            "the client token was used for another request",
+        ));
+    }
+    let key = JobKey { project, job: record.job };
+    match record::load(service, key).await? {
+        Some((_, job)) => Ok(Accepted { job, repeated: true }),
+        None => Err(Problem::conflict("job_deleted", "the job of this client token was deleted")),
+    }
+}
+
+/// An image that is named by a registered one becomes what that stands for.
+async fn name_registered_images(
+    service: &Service,
+    project: ProjectId,
+    spec: &mut JobSpec,
+) -> Result<(), Problem> {
+    for task in &mut spec.tasks {
+        let Ok(name) = task.image.as_str().parse::<Name>() else { continue };
+        if let Some(image) = images::load(service, project, &name).await? {
+            task.image = image.reference;
+            task.registered = Some(name);
+        }
+    }
+    Ok(())
+}
+
+/// The scope that a task's secret environment is sealed for.
+pub(super) fn secret_scope(key: JobKey, task: usize, name: &str) -> String {
+    format!("{}/{}/{task}/env/{name}", key.project, key.job)
+}
+
+fn seal_secrets(service: &Service, key: JobKey, submission: &mut Submission) {
+    let clock = service.platform.clock.as_ref();
+    let tasks = submission.spec.tasks.iter_mut().zip(&submission.secrets).enumerate();
+    for (place, (task, secrets)) in tasks {
+        for (name, value) in secrets {
+            let scope = secret_scope(key, place, name);
+            task.secret_env.insert(name.clone(), service.keyring.seal(clock, &scope, value));
+        }
+    }
+}
+
+/// The spec without its inline inputs, which are kept elsewhere when large.
+fn check_size(service: &Service, spec: &JobSpec) -> Result<(), Problem> {
+    let whole = serde_json::to_vec(spec).map_or(0, |json| json.len());
+    let inline: usize = spec.tasks.iter().flat_map(sources).map(inline_length).sum();
+    let (size, limit) = (whole.saturating_sub(inline), service.limits.spec_bytes);
+    if size > limit {
+        return Err(Problem::TooLarge { what: "the job's spec", limit: limit as u64 });
+    }
+    Ok(())
+}
+
+fn sources(task: &crate::job::TaskSpec) -> impl Iterator<Item = &Source> {
+    task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source))
+}
+
+fn inline_length(source: &Source) -> usize {
+    match source {
+        Source::Inline(text) => text.len(),
+        Source::Object { .. } | Source::Upload(_) | Source::Attached(_) => 0,
+    }
+}
+
+/// Inline inputs that are too large for the spec become objects of the job.
+async fn attach_inline(service: &Service, key: JobKey, spec: &mut JobSpec) -> Result<(), Problem> {
+    for (place, task) in spec.tasks.iter_mut().enumerate() {
+        let inputs = task.inputs.iter_mut().map(|input| &mut input.source);
+        for (nth, source) in task.stdin.iter_mut().chain(inputs).enumerate() {
+            let Source::Inline(text) = &*source else { continue };
+            if text.len() <= INLINE_KEPT {
+                continue;
+            }
+            let bytes = BASE64
+                .decode(text.as_bytes())
+                .map_err(|error| Problem::internal(format!("inline input: {error}")))?;
+            let name = format!("input-{place}-{nth}");
+            let object = ObjectKey::attached(key, &name);
+            service.platform.objects.put(&object, one_chunk(bytes), Put::default()).await?;
+            *source = Source::Attached(name);
+        }
+    }
+    Ok(())
+}
+
+/// The body of the request becomes an object of the job; its bytes are summed
+/// as they pass.
+async fn attach_stdin(
+    service: &Service,
+    key: JobKey,
+    spec: &mut JobSpec,
+    digest: Sha256,
+    stdin: ByteStream,
+) -> Result<Sha256, Problem> {
+    let summed = Arc::new(Mutex::new(digest));
+    let passing = Arc::clone(&summed);
+    let body = stdin.inspect_ok(move |bytes| lock(&passing).update(bytes)).boxed();
+    let object = ObjectKey::attached(key, "stdin");
+    service.platform.objects.put(&object, body, Put::default()).await?;
+    spec.tasks[0].stdin = Some(Source::Attached("stdin".into()));
+    let digest = lock(&summed).clone();
+    Ok(digest)
+}
+
+async fn sum_up(digest: &mut Sha256, mut stdin: ByteStream) -> Result<(), Problem> {
+    while let Some(bytes) = stdin.next().await {
+        digest.update(bytes.map_err(ObjectsError::Body)?);
+    }
+    Ok(())
+}
+
+fn hex(digest: Sha256) -> String {
+    HEXLOWER.encode(&digest.finalize())
+}
+
+fn lock(digest: &Mutex<Sha256>) -> std::sync::MutexGuard<'_, Sha256> {
+    digest.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

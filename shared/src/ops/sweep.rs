@@ -1,0 +1,161 @@
+//! Finding what was left undone: duties whose time has come, queues that no
+//! message woke, containers that nobody waits for any more.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tracing::{instrument, warn};
+
+use super::{
+    dispatch, duties, queues, record,
+    rows::{self, QueueKey},
+};
+use crate::{
+    job::{Job, JobKey},
+    platform::{Index, Key, Query},
+    service::Service,
+    wire::Problem,
+};
+
+/// What there may be to do, as a change of the table tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// The job has duties that are due.
+    Job(JobKey),
+    /// The queue may be able to start something.
+    Queue(QueueKey),
+}
+
+/// What a changed row calls for, read off its key and marks alone.
+pub fn wakes<'a>(
+    key: &'a Key,
+    marks: &'a std::collections::BTreeMap<Index, crate::platform::Mark>,
+    now: Timestamp,
+) -> impl Iterator<Item = Wake> + 'a {
+    let due = marks.get(&Index::Due).filter(|mark| mark.sort <= rows::due_sort(now));
+    let job = due.and_then(|_| job_of(key)).map(Wake::Job);
+    let waiting = marks.get(&Index::Queue).and_then(|mark| rows::waiting_of(&mark.partition));
+    let settings = queue_of(key);
+    let slots = rows::slots_of(key);
+    job.into_iter().chain(waiting.or(settings).or(slots).map(Wake::Queue))
+}
+
+fn job_of(key: &Key) -> Option<JobKey> {
+    let (project, _) = key.partition.split_once('#')?;
+    Some(JobKey { project: project.parse().ok()?, job: key.sort.parse().ok()? })
+}
+
+fn queue_of(key: &Key) -> Option<QueueKey> {
+    let name = key.sort.strip_prefix("queue#")?;
+    Some(QueueKey { project: key.partition.parse().ok()?, name: name.parse().ok()? })
+}
+
+/// When the next duty comes due after `now`; `None` if none will.
+pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let mut next: Option<Timestamp> = None;
+    for shard in 0..rows::DUE_SHARDS {
+        let query = Query {
+            from: rows::due_sort(now + jiff::SignedDuration::from_millis(1)),
+            limit: 1,
+            ..Query::index(Index::Due, rows::due_partition(shard))
+        };
+        let page = service.platform.table.query(&query).await?;
+        let due = page.rows.first().and_then(|row| {
+            let millis = row.marks.get(&Index::Due)?.sort.parse().ok()?;
+            Timestamp::from_millisecond(millis).ok()
+        });
+        next = match (next, due) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    Ok(next)
+}
+
+/// Does every duty that is due, for all jobs; without `again`, only what came
+/// due within the last minute, which is what no earlier sweep can have seen.
+#[instrument(name = "sweep.duties", skip_all)]
+pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
+    let now = service.platform.clock.now();
+    let since = if again { Timestamp::MIN } else { now - jiff::SignedDuration::from_secs(61) };
+    for shard in 0..rows::DUE_SHARDS {
+        let mut query = Query {
+            from: rows::due_sort(since),
+            to: Some(rows::due_sort(now + jiff::SignedDuration::from_millis(1))),
+            ..Query::index(Index::Due, rows::due_partition(shard))
+        };
+        loop {
+            let page = service.platform.table.query(&query).await?;
+            for row in &page.rows {
+                let job: Job = rows::read(row)?;
+                // What failed is owed still, and said in the log.
+                let _ = duties::perform(service, job.key()).await;
+            }
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets every queue start what it can; gives back slots whose attempt is over.
+#[instrument(name = "sweep.queues", skip_all)]
+pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
+    let mut all = Vec::new();
+    let mut cursor = None;
+    loop {
+        let (page, next) = queues::page(service, cursor).await?;
+        for key in page {
+            free_slots(service, &key).await?;
+            all.push(key);
+        }
+        cursor = next;
+        if cursor.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Takes ids out of a queue's slots once a strong read of their job says that
+/// they are not live.
+async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
+    for member in queues::live(service, key).await? {
+        let Ok(attempt) = member.parse::<crate::job::AttemptId>() else { continue };
+        let job = JobKey { project: key.project, job: attempt.job };
+        let found = record::load_any(service, job).await?;
+        if found.is_some_and(|(_, job)| job.is_live(attempt)) {
+            continue;
+        }
+        warn!(attempt.id = %attempt, "a slot was held by an attempt that has ended");
+        let leave = crate::platform::Op::Leave { key: rows::slots(key), member };
+        service.platform.table.commit(vec![leave]).await?;
+    }
+    Ok(())
+}
+
+/// Holds every container that the runtime has against its job: ends what
+/// nobody waits for, learns of what ended unseen.
+#[instrument(name = "sweep.containers", skip_all)]
+pub async fn containers(service: &Service) -> Result<(), Problem> {
+    for attempt in service.platform.runtime.list().await? {
+        let found = record::load_any(service, attempt.job()).await?;
+        if found.is_some_and(|(_, job)| job.is_live(attempt.attempt)) {
+            duties::observe(service, attempt).await?;
+        } else {
+            duties::forget(service, attempt).await?;
+        }
+    }
+    Ok(())
+}
+
+/// All of it, for hosts that end when the call does.
+pub async fn sweep(service: &Service) -> Result<(), Problem> {
+    containers(service).await?;
+    duties(service, true).await?;
+    for queue in queues(service).await? {
+        dispatch::dispatch(service, &queue).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Jobs of several tasks, and tasks of several instances.
+
+use serde_json::{Value, json};
+use tests::World;
+
+stories! {
+    both:
+        tasks_run_in_the_order_of_their_edges,
+        a_task_of_many_instances_has_an_archive_each;
+}
+
+async fn tasks_run_in_the_order_of_their_edges(world: &mut World) {
+    let client = &world.client;
+    let task =
+        |name: &str, steps: &str, after: Value| world.probe(steps).with("after", after).task(name);
+    let job = json!({"tasks": [
+        task("last", "say last", json!([{"task": "first"}])),
+        task("first", "say first", json!([])),
+        task("bad", "exit 1", json!([{"task": "first"}])),
+        task("mourner", "say alas", json!([{"task": "bad", "when": "failed"}])),
+        task("heir", "say never", json!([{"task": "bad"}])),
+    ]});
+
+    let id = client.submit(job).await;
+    let view = client.finish_as(&id, "partly_failed").await;
+
+    let states: Vec<_> = view["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["succeeded", "succeeded", "failed", "succeeded", "skipped"]);
+    let archive = async |task: &str| {
+        let path = format!("/v1/jobs/{id}/output?task={task}");
+        tests::Archive::read(client.get(&path).await.expect(200).body)
+    };
+    let (first, last) = (archive("first").await, archive("last").await);
+    assert_eq!((first.stdout(), last.stdout()), ("first\n", "last\n"));
+    assert!(first.times().1 <= last.times().0);
+    assert_eq!(archive("mourner").await.stdout(), "alas\n");
+    client.get(&format!("/v1/jobs/{id}/output?task=heir")).await.problem(404, "not_found");
+    client.get(&format!("/v1/jobs/{id}/output?task=other")).await.problem(404, "not_found");
+}
+
+async fn a_task_of_many_instances_has_an_archive_each(world: &mut World) {
+    let client = &world.client;
+    let job = world.probe("env").with("instances", 6).with("max_concurrent", 2);
+    let id = client.submit(job).await;
+    let view = client.finish_as(&id, "succeeded").await;
+    assert_eq!(view["tasks"][0]["instances"]["succeeded"], 6);
+    let mut times = Vec::new();
+    for instance in 0..6 {
+        let path = format!("/v1/jobs/{id}/output?instance={instance}");
+        let archive = tests::Archive::read(client.get(&path).await.expect(200).body);
+        let told = archive.manifest["attempt"].as_str().unwrap().to_owned();
+        assert!(told.ends_with(&format!("-1-0-{instance}-1")), "{told}");
+        times.push(archive.times());
+    }
+    assert!(crate::queues::most_at_once(&times) <= 2, "{times:?}");
+    client.get(&format!("/v1/jobs/{id}/output?instance=6")).await.problem(404, "not_found");
+}

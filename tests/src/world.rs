@@ -1,0 +1,295 @@
+//! A server of the story's own, and all that goes with it.
+
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::{
+    Client, Memory, Options, Said, Spec, agents,
+    client::Credentials,
+    engine,
+    owed::settled,
+    program,
+    server::{Server, log_of},
+};
+
+/// What runs the jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// Plain processes.
+    Process,
+    /// Containers of a Docker engine.
+    Docker,
+}
+
+impl Runtime {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Runtime::Process => "process",
+            Runtime::Docker => "docker",
+        }
+    }
+}
+
+/// A server, its data directory and its clients, for one story.
+pub struct World {
+    /// What runs the jobs.
+    pub runtime: Runtime,
+    /// A client of the first project.
+    pub client: Client,
+    options: Options,
+    data: PathBuf,
+    server: Option<Server>,
+    address: String,
+    /// Clients of every project, for what they may be owed.
+    clients: Vec<Client>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    /// A world whose jobs run so.
+    pub fn start(runtime: Runtime) -> Self {
+        Self::start_with(runtime, Options::default())
+    }
+
+    /// A world with these options.
+    ///
+    /// # Panics
+    ///
+    /// If there is no container engine where one is needed, or the server does
+    /// not start.
+    pub fn start_with(runtime: Runtime, options: Options) -> Self {
+        if runtime == Runtime::Docker {
+            engine::require();
+            engine::build_probe();
+        }
+        // Sockets are in it, whose paths have to be short.
+        let folder = tempfile::Builder::new().prefix("tarpon").tempdir();
+        let folder = folder.expect("a folder can be made");
+        let data = folder.path().join("data");
+        let started = Server::start(runtime, &options, &data, None);
+        let server = started.unwrap_or_else(|why| panic!("the server did not start: {why}"));
+        let address = server.address.clone();
+        let client = Client::new(&format!("http://{address}"), credentials(&data));
+        World {
+            runtime,
+            clients: vec![client.clone()],
+            client,
+            options,
+            data,
+            server: Some(server),
+            address,
+            folder,
+        }
+    }
+
+    /// A job that makes the probe take these steps: words told apart by
+    /// blanks. Where they need blanks within, there is [`World::probe_words`].
+    pub fn probe(&self, steps: &str) -> Spec {
+        self.probe_words(&steps.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// A job that makes the probe take these steps.
+    pub fn probe_words(&self, words: &[&str]) -> Spec {
+        let words = words.iter().map(|word| (*word).to_owned());
+        match self.runtime {
+            Runtime::Docker => Spec::new(engine::PROBE, words),
+            // There is no image: the program has to be named.
+            Runtime::Process => {
+                let program = program::probe().to_string_lossy().into_owned();
+                Spec::new(engine::PROBE, std::iter::once(program).chain(words))
+            }
+        }
+    }
+
+    /// A path for a job's files: `name` in a folder that only this story's
+    /// jobs write to, whatever runs them.
+    pub fn place(&self, name: &str) -> String {
+        match self.runtime {
+            Runtime::Docker => format!("/{name}"),
+            Runtime::Process => self.beside(name).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// A path on this machine, for the story itself and for plain processes.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join("files").join(name)
+    }
+
+    /// The server's folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where the server listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// How much memory the server holds.
+    pub fn memory(&self) -> Memory {
+        self.server.as_ref().expect("the server runs").memory()
+    }
+
+    /// How many containers of this server's there are, or how many folders of
+    /// processes: attempts that have been started and not forgotten.
+    pub fn started(&self) -> usize {
+        match self.runtime {
+            Runtime::Docker => engine::containers(&self.data).len(),
+            Runtime::Process => {
+                std::fs::read_dir(self.data.join("attempts")).into_iter().flatten().count()
+            }
+        }
+    }
+
+    /// How many bytes of objects the server has stored, or is about to.
+    pub fn stored_bytes(&self) -> u64 {
+        files_in(&self.data.join("objects")).iter().sum()
+    }
+
+    /// How many files of objects the server has.
+    pub fn stored_files(&self) -> usize {
+        files_in(&self.data.join("objects")).len()
+    }
+
+    /// Processes that run in the place of containers and have no agent: each
+    /// by its command line.
+    pub fn left_behind(&self) -> Vec<String> {
+        agents::left_behind(&self.data)
+    }
+
+    /// How many bytes are free where the server keeps its data.
+    pub fn free_disk_bytes(&self) -> u64 {
+        let about = rustix::fs::statvfs(&self.data).expect("a folder is on some disk");
+        about.f_bavail * about.f_frsize
+    }
+
+    /// All that the server has logged.
+    pub fn log(&self) -> String {
+        log_of(&self.data)
+    }
+
+    /// Ends the server at once, as a power cut would.
+    pub fn kill9(&mut self) {
+        self.server.take().expect("the server runs").kill9();
+    }
+
+    /// Asks the server to end, and waits until it has. It has to end well.
+    pub fn stop(&mut self) {
+        let well = self.server.take().expect("the server runs").stop();
+        assert!(well, "the server did not end well");
+    }
+
+    /// Starts the server again, over the same data and at the same port.
+    pub fn restart(&mut self) {
+        assert!(self.server.is_none(), "the server still runs");
+        let again = Server::start(self.runtime, &self.options, &self.data, Some(&self.address));
+        self.server = Some(again.unwrap_or_else(|why| panic!("no new start: {why}")));
+    }
+
+    /// A client of a project of its own, which the operator makes.
+    pub async fn project(&mut self, name: &str) -> Client {
+        let data = self.data.to_string_lossy();
+        let made = self.tarpon(&["project", "create", name, "--data", &data]).await.expect(0);
+        let client = self.client.as_(Credentials::read(&made.json()));
+        self.clients.push(client.clone());
+        client
+    }
+
+    /// Runs the command line against this server.
+    pub async fn tarpon(&self, arguments: &[&str]) -> Said {
+        self.tarpon_given(arguments, b"").await
+    }
+
+    /// Runs the command line with something to read.
+    pub async fn tarpon_given(&self, arguments: &[&str], stdin: &[u8]) -> Said {
+        let mut command = self.command();
+        let said = program::run(command.args(arguments), stdin).await;
+        said.expect("the program can be run")
+    }
+
+    /// The command line, set to this server and this client.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program::tarpon());
+        let Credentials { key, secret, .. } = &self.client.credentials;
+        command
+            .env("TARPON_URL", format!("http://{}", self.address))
+            .env("TARPON_ACCESS_KEY_ID", key)
+            .env("TARPON_SECRET_ACCESS_KEY", secret)
+            .env("NO_COLOR", "1")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Waits until nothing is owed: no job open, no slot held, no container
+    /// and no attempt's folder left. Dropping the world does the same.
+    ///
+    /// # Panics
+    ///
+    /// If something is owed for too long.
+    pub async fn nothing_owed(&self) {
+        if let Err(left) = settled(self.runtime, &self.data, &self.clients).await {
+            panic!("{left}");
+        }
+    }
+
+    /// The same from a place that cannot wait.
+    fn nothing_owed_now(&self) -> Result<(), String> {
+        let (runtime, data) = (self.runtime, self.data.clone());
+        let base = format!("http://{}", self.address);
+        let known: Vec<Credentials> = self.clients.iter().map(|c| c.credentials.clone()).collect();
+        let look = move || {
+            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            tokio.expect("a runtime can be made").block_on(async {
+                // Connections belong to the runtime that made them: these are new.
+                let clients: Vec<_> =
+                    known.into_iter().map(|who| Client::new(&base, who)).collect();
+                settled(runtime, &data, &clients).await
+            })
+        };
+        std::thread::spawn(look).join().unwrap_or_else(|_| Err("it cannot be told".into()))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let failed = std::thread::panicking();
+        let mut left = None;
+        if !failed && self.server.is_some() {
+            left = self.nothing_owed_now().err();
+        }
+        if failed || left.is_some() {
+            let log = log_of(&self.data);
+            let lines: Vec<_> = log.lines().collect();
+            let end = lines[lines.len().saturating_sub(150)..].join("\n");
+            eprintln!("--- the server's log ends:\n{end}\n---");
+        }
+        if let Some(server) = self.server.take() {
+            server.kill9();
+        }
+        match self.runtime {
+            Runtime::Docker => engine::clear(&self.data),
+            Runtime::Process => agents::clear(&self.data),
+        }
+        if let Some(left) = left {
+            panic!("the story leaves work behind: {left}");
+        }
+    }
+}
+
+fn credentials(data: &Path) -> Credentials {
+    let text = std::fs::read(data.join("credentials.json")).expect("the server wrote a key");
+    Credentials::read(&serde_json::from_slice(&text).expect("it is JSON"))
+}
+
+/// The sizes of all files in a folder, and in those within.
+fn files_in(folder: &Path) -> Vec<u64> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let sizes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => files_in(&entry.path()),
+        Ok(about) => vec![about.len()],
+        // It was there a moment ago.
+        Err(_) => Vec::new(),
+    };
+    entries.flat_map(sizes).collect()
+}
