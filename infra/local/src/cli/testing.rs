@@ -91,7 +91,7 @@ fn session(url: &str, spoken: &Spoken, secret: &str) -> Session {
     let mut client = Client::new(Target { url: url.parse().unwrap(), key }).unwrap();
     client.backoff = Backoff { first: Duration::from_millis(2), tries: 4 };
     let now = "2026-01-01T00:10:00Z".parse().unwrap();
-    Session { client, screen: spoken.screen(), json: false, now }
+    Session { client, screen: spoken.screen().into(), json: false, now }
 }
 
 #[derive(Parser)]
@@ -223,7 +223,7 @@ impl Fake {
         let mut session = session(&self.url, spoken, secret);
         session.json = line.command.common().json;
         let interrupts = Interrupts::from(self.interrupts.subscribe());
-        line.command.perform(&session, Some(interrupts)).await
+        Box::pin(line.command.perform(&session, Some(interrupts))).await
     }
 
     /// Presses Ctrl-C.
@@ -515,13 +515,12 @@ impl Asked<'_> {
         let asked: Value = serde_json::from_slice(&self.body).unwrap();
         let mut made =
             json!({"headers": {"x-signed": "yes"}, "expires_at": "2026-01-01T12:00:00Z"});
-        match asked["object"].as_str() {
-            Some(object) => made["url"] = format!("/put/objects/{object}").into(),
-            None => {
-                let id = format!("up{}", self.fake.books().uploads.len());
-                made["url"] = format!("/put/uploads/{id}").into();
-                made["upload_id"] = id.into();
-            }
+        if let Some(object) = asked["object"].as_str() {
+            made["url"] = format!("/put/objects/{object}").into();
+        } else {
+            let id = format!("up{}", self.fake.books().uploads.len());
+            made["url"] = format!("/put/uploads/{id}").into();
+            made["upload_id"] = id.into();
         }
         reply(201, &made)
     }

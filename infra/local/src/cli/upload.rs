@@ -114,7 +114,7 @@ impl Payload {
         }
         let asked = json!({ "bytes": self.length() });
         let made = send(session, name, self, asked).await?;
-        let id = made.upload_id.ok_or_else(|| Failure::Answer("no upload_id".into()))?;
+        let id = made.id.ok_or_else(|| Failure::Answer("no upload_id".into()))?;
         Ok(json!({ "upload": id }))
     }
 }

@@ -47,7 +47,8 @@ pub fn exit_code(job: &Job) -> u8 {
 pub fn sentence(job: &Job) -> String {
     let mut text = format!("{} {}", job.id, words(&job.state));
     if let (Some(from), Some(to)) = (job.started_at, job.ended_at) {
-        text.push_str(&format!(" after {}", between(from, to)));
+        text.push_str(" after ");
+        text.push_str(&between(from, to));
     }
     if job.state == "succeeded" {
         return text;
