@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long something may take that should not take long: the machine that
 /// tells stories may have others to tell at the same time.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long until it is looked at again.
 const LOOK: Duration = Duration::from_millis(10);

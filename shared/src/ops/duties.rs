@@ -115,6 +115,9 @@ pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Probl
             let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
             let stopping = live.is_some_and(|live| live.stop.is_some());
             if live.is_some_and(|live| live.started_at.is_none()) && !stopping {
+                // Its room may have been forgotten with the server that claimed it.
+                let resources = job.tasks[attempt.attempt.task as usize].resources;
+                service.platform.runtime.admit(attempt, resources).await;
                 return dispatch::launch(service, attempt, &job).await;
             }
             let message = Some("the runtime has no trace of the container".to_owned());

@@ -1,6 +1,7 @@
 //! Finding what was left undone: duties whose time has come, queues that no
 //! message woke, containers that nobody waits for any more.
 
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
@@ -10,11 +11,14 @@ use super::{
     rows::{self, QueueKey},
 };
 use crate::{
-    job::{Job, JobKey},
+    job::{AttemptKey, Job, JobKey},
     platform::{Index, Key, Query},
     service::Service,
     wire::Problem,
 };
+
+/// How many attempts are looked at, and launched, side by side.
+const AT_ONCE: usize = 8;
 
 /// What there may be to do, as a change of the table tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,6 +149,28 @@ pub async fn containers(service: &Service) -> Result<(), Problem> {
             duties::observe(service, attempt).await?;
         } else {
             duties::forget(service, attempt).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Holds every attempt that has a slot against the runtime: for a host that has
+/// just started, and knows that nobody else is launching anything.
+#[instrument(level = "debug", name = "sweep.adopt", skip_all)]
+pub async fn adopt(service: &Service) -> Result<(), Problem> {
+    for key in queues(service).await? {
+        let members = queues::live(service, &key).await?;
+        let attempts = members.iter().filter_map(|member| member.parse().ok());
+        let looks: Vec<_> = attempts
+            .map(|attempt| AttemptKey { project: key.project, attempt })
+            .map(|attempt| duties::observe(service, attempt).boxed())
+            .collect();
+        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some(observed) = looks.next().await {
+            if let Err(problem) = observed {
+                // The minute's sweep finds it again.
+                warn!(error = %problem, "an attempt was not seen to");
+            }
         }
     }
     Ok(())

@@ -59,6 +59,10 @@ impl Sweeper {
         dispatcher: Arc<Dispatcher>,
         stop: CancellationToken,
     ) {
+        // What an earlier server had claimed and not launched waits for nobody else.
+        if let Err(problem) = sweep::adopt(&service).await {
+            warn!(error = %problem, "what an earlier server left was not all adopted");
+        }
         let mut minute = tokio::time::interval(MINUTE);
         minute.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
