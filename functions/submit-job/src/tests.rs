@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use shared::{
     conformance::memory::{Answer, Ask, World},
+    function::DynAction,
     ops::{attempts, keys},
     platform::{Objects, collect},
+    wire::openapi,
 };
 
 use super::SubmitJob;
@@ -284,4 +286,24 @@ async fn a_body_beyond_the_limit_is_refused_and_not_kept() {
     let said = world.ask("/v1/jobs?image=a").stream("image/jpeg", &long, Some(11));
     said.of(SubmitJob).await.refused(413, "too_large", "");
     assert_eq!((rows(&world), world.memory.objects.names().len()), (1, 1));
+}
+
+#[test]
+fn the_description_knows_both_ways_to_write_a_job_and_refers_to_nothing_unknown() {
+    let document = openapi::document([&SubmitJob as &dyn DynAction]);
+    let schemas = &document["components"]["schemas"];
+    let ways = schemas["JobBody"]["oneOf"].as_array().expect("two ways");
+    assert_eq!(ways.len(), 2, "{}", schemas["JobBody"]);
+    let text = document.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap_or_default();
+        assert!(!schemas[name].is_null(), "no schema {name}");
+    }
+    let operation = &document["paths"]["/v1/jobs"]["post"];
+    let answers = operation["responses"]["200"]["content"].as_object().expect("answers");
+    assert!(answers.contains_key("application/x-tar") && answers.contains_key("application/json"));
+    let named = |name: &str| text.contains(&format!(r#""{name}":{{"#));
+    for field in ["image", "retain_days", "secret_env", "client_token", "waiting_for"] {
+        assert!(named(field), "{field} is not described");
+    }
 }

@@ -21,11 +21,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server.
-    Serve(serve::ServeOptions),
+    Serve(Box<serve::ServeOptions>),
     /// Make projects: for the operator of this machine's server.
     Project(operator::ProjectOptions),
     #[command(flatten)]
-    Client(cli::Command),
+    Client(Box<cli::Command>),
 }
 
 fn main() -> ExitCode {
@@ -38,9 +38,9 @@ fn main() -> ExitCode {
     let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|tokio| {
         tokio.block_on(async {
             match command {
-                Command::Serve(options) => settled(serve::serve(options).await),
+                Command::Serve(options) => settled(serve::serve(*options).await),
                 Command::Project(options) => settled(operator::run(options).await),
-                Command::Client(command) => cli::execute(command).await,
+                Command::Client(command) => cli::execute(*command).await,
             }
         })
     });

@@ -23,7 +23,7 @@ use tracing::warn;
 use super::dispatcher::Dispatcher;
 
 /// The longest time between two sweeps.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Knows when the next duty comes due.
 #[derive(Default)]

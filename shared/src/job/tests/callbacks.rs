@@ -51,6 +51,14 @@ fn a_delivery_that_failed_is_tried_again_and_one_failure_counts_once() {
 }
 
 #[test]
+fn again_at_once_is_a_second_later() {
+    let mut walk = told();
+    walk.run(0, 0, 0).take(&failed(1, Some(0))).take(&failed(1, Some(0)));
+    assert_eq!(walk.job.telling(1).map(|telling| telling.tries), Some(1));
+    assert_eq!(walk.due(Duty::Tell { run: 1 }), Some(1));
+}
+
+#[test]
 fn what_was_given_up_is_told_once_it_is_delivered_after_all() {
     let mut walk = told();
     walk.run(0, 0, 0).take(&failed(1, None)).wait(60).take(&Event::Told { run: 1 });

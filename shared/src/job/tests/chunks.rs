@@ -92,6 +92,15 @@ fn folding_replaces_and_never_adds() {
 }
 
 #[test]
+fn nothing_is_folded_from_a_chunk_that_is_not_there() {
+    let mut walk = Walk::new(&three_hundred());
+    let before = walk.job.clone();
+    let counts = counts(0, 0, 44, 0, 0);
+    walk.take(&Event::Folded { task: 0, chunk: 2, run: 1, sequence: 1, counts });
+    assert_eq!(walk.job, before);
+}
+
+#[test]
 fn a_chunk_owes_a_fold_from_its_first_change_until_its_last_was_taken_in() {
     let mut wide = Wide::new(&three_hundred());
     let [first, second] = wide.sync().claims()[..2] else { panic!("300 are wanted") };

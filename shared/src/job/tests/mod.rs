@@ -1,5 +1,6 @@
 //! The job's life, told in tests.
 
+mod any;
 mod walk;
 mod wide;
 
