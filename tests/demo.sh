@@ -7,10 +7,11 @@ set -euo pipefail
 tarpon=$(realpath "${1:?which binary? (make demo knows)}")
 cd "$(dirname "$0")/.."
 picture=tests/data/chelsea.jpg
-rules='imageMogr2/auto-orient/thumbnail/200x|imageMogr2/rotate/90/format/png'
+rules='imageMogr2/auto-orient/thumbnail/!50p|imageMogr2/quality/75'
 
 folder=$(mktemp -d /tmp/tarpon-demo.XXXXXX)
 server=
+project=
 
 finish() {
     code=$?
@@ -18,6 +19,13 @@ finish() {
     if [[ -n $server ]]; then
         kill -TERM "$server" 2>/dev/null || true
         wait "$server" 2>/dev/null || true
+    fi
+    if [[ -n $project ]]; then
+        # Of the project that was made for this, and of no other.
+        docker ps --all --quiet --filter "label=dev.tarpon.project=$project" |
+            xargs --no-run-if-empty docker rm --force --volumes >/dev/null || true
+        docker network ls --quiet --filter "name=$project" |
+            xargs --no-run-if-empty docker network rm >/dev/null || true
     fi
     if [[ $code -ne 0 ]]; then
         echo "The demo failed. The server's log ends:" >&2
@@ -47,6 +55,7 @@ until [[ -s $folder/ready ]]; do
     sleep 0.05
 done
 url=$(field listening <"$folder/ready")
+project=$(field project_id <"$folder/data/credentials.json")
 key=$(field access_key_id <"$folder/data/credentials.json")
 secret=$(field secret_access_key <"$folder/data/credentials.json")
 export TARPON_URL=$url TARPON_ACCESS_KEY_ID=$key TARPON_SECRET_ACCESS_KEY=$secret
@@ -72,12 +81,12 @@ for member in Stdout Stderr tmp/result; do
 done
 
 say "2. A job to come back for: a picture, processed (tarpon/pic-process)."
-echo "    tarpon submit tarpon/pic-process --stdin $picture --output /out.png --output /info.json \\"
-echo "        -- '$rules' --output /out.png --info /info.json"
-job=$("$tarpon" submit tarpon/pic-process --stdin "$picture" --output /out.png --output /info.json \
-    -- "$rules" --output /out.png --info /info.json)
+echo "    tarpon submit tarpon/pic-process --stdin $picture --output /out.jpg --output /info.json \\"
+echo "        -- '$rules' --output /out.jpg --info /info.json"
+job=$("$tarpon" submit tarpon/pic-process --stdin "$picture" --output /out.jpg --output /info.json \
+    -- "$rules" --output /out.jpg --info /info.json)
 echo "It is accepted as $job. Waiting for it:"
-"$tarpon" wait "$job" 2>&1 | indent
+"$tarpon" wait --quiet "$job" | indent
 "$tarpon" output "$job" --quiet --output "$folder/pic.tar"
 info=$(tar -xOf "$folder/pic.tar" info.json | sizes)
 n=0

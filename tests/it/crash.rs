@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt, future::join_all, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Agent, Runtime, World, is_over, pattern_sha256, sha256, until};
+use tests::{Agent, Options, Runtime, Spec, World, is_over, pattern_sha256, sha256, until};
 
 stories! {
     both:
@@ -84,7 +84,8 @@ async fn an_upload_cut_short_is_made_again(world: &mut World) {
     const BYTES: u64 = 256 << 20;
     let big = world.place("out/big");
     let steps = format!("fill {big} {BYTES}");
-    let job = world.client.submit(world.probe(&steps).keep(&big)).await;
+    let spec = world.probe(&steps).with("resources", json!({"cpu": 2})).keep(&big);
+    let job = world.client.submit(spec).await;
     until("the upload has begun", async || (world.stored_bytes() > 8 << 20).then_some(())).await;
     let at = world.stored_bytes();
     world.kill9();
@@ -140,6 +141,19 @@ async fn a_server_told_to_end_leaves_jobs_running(world: &mut World) {
     world.restart();
     world.client.finish_as(&job, "succeeded").await;
     assert_eq!(ran_once(world, &job).await, "started\nended\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_root_adopts_what_runs_as_well() {
+    let options = Options { unprivileged: true, ..Options::default() };
+    let mut world = World::start_with(Runtime::Process, options);
+    let job = world.client.submit(Spec::new("any", ["sleep", "3"])).await;
+    let agent = until("its agent is there", async || Agent::of(&world, &job)).await;
+    until("the process runs", async || (agent.children() > 0).then_some(())).await;
+    world.kill9();
+    world.restart();
+    world.client.finish_as(&job, "succeeded").await;
+    assert_eq!(ran_once(&world, &job).await, "");
 }
 
 async fn what_was_accepted_is_kept_and_a_repeat_makes_no_second_job(world: &mut World) {

@@ -104,7 +104,7 @@ async fn sixty_four_mebibytes_go_in_and_come_out(world: &mut World) {
     write_pattern(BYTES, &mut body).unwrap();
     let job = world.probe("cat");
     let words = job.words();
-    let mut query = vec![("image", "tarpon/probe"), ("wait", "60")];
+    let mut query = vec![("image", "tarpon/probe"), ("cpu", "2"), ("wait", "60")];
     query.extend(words.iter().map(|word| ("command", word.as_str())));
 
     let answer = world.client.submit_body(&query, "image/png", body.into()).await.expect(200);

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use futures::StreamExt;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{World, is_over, pattern_sha256, sha256, until};
 
 stories! {
@@ -60,7 +60,7 @@ async fn logs_are_seen_while_they_are_written_and_the_same_after(world: &mut Wor
 
 async fn a_follower_waits_for_a_job_that_has_not_started(world: &mut World) {
     let client = &world.client;
-    client.queue("later", serde_json::json!({"paused": true})).await;
+    client.queue("later", json!({"paused": true})).await;
     let job = client.submit(
         world
             .probe("say at last")
@@ -70,7 +70,7 @@ async fn a_follower_waits_for_a_job_that_has_not_started(world: &mut World) {
     let job = job.await;
     let path = format!("/v1/jobs/{job}/logs?follow=true");
     let following = tokio::spawn(tests::send(client.request(Method::GET, &path)));
-    client.queue("later", serde_json::json!({"paused": false})).await;
+    client.queue("later", json!({"paused": false})).await;
     assert_eq!(following.await.unwrap().expect(200).text(), "at last\n");
     client.finish_as(&job, "succeeded").await;
 }
@@ -79,7 +79,7 @@ async fn a_loud_job_loses_nothing(world: &mut World) {
     const BYTES: u64 = 20 << 20;
     let client = &world.client;
     let steps = format!("spew {BYTES} then spew {BYTES} --stderr");
-    let job = client.submit(world.probe(&steps)).await;
+    let job = client.submit(world.probe(&steps).with("resources", json!({"cpu": 2}))).await;
     client.finish_as(&job, "succeeded").await;
     for stream in ["stdout", "stderr"] {
         let path = format!("/v1/jobs/{job}/logs?stream={stream}");

@@ -39,6 +39,12 @@ async fn crowd(world: &World, jobs: usize, steps: &str) {
     let ids: Vec<String> = stream::iter(0..jobs).map(submit).buffer_unordered(16).collect().await;
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), jobs);
     assert_eq!(client.running("crowd").await, 0, "something started in a paused queue");
+    // A job is in line once its image is known.
+    until("all are in line", async || {
+        let open = client.list("state=queued&limit=100").await;
+        open.iter().all(|view| view["waiting_for"]["reason"] == "queue_paused").then_some(())
+    })
+    .await;
 
     client.queue("crowd", json!({"paused": false})).await;
     let start = std::time::Instant::now();

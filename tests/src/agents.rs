@@ -22,9 +22,10 @@ impl Agent {
             Runtime::Docker => engine::first_process(&attempt),
             Runtime::Process => {
                 let wanted = format!("TARPON_ATTEMPT={attempt}");
-                agents(world.data()).find(|pid| {
-                    let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                    variables.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
+                agents(world.data()).find(|pid| match fs::read(format!("/proc/{pid}/environ")) {
+                    Ok(all) => all.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes()),
+                    // It keeps its token from other processes, and so its environment.
+                    Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
                 })
             }
         }
@@ -46,7 +47,8 @@ impl Agent {
 fn agents(data: &Path) -> impl Iterator<Item = u32> {
     let program = data.join("home/agent");
     pids().filter(move |pid| {
-        fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program)
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).next() == Some(program.as_os_str().as_encoded_bytes())
     })
 }
 

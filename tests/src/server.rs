@@ -3,11 +3,12 @@
 use std::{
     fs::OpenOptions,
     io::{BufRead, BufReader},
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
 
 use crate::{Memory, Runtime, program};
@@ -22,11 +23,13 @@ pub struct Options {
     pub memory_mib: u32,
     /// What else stands on its command line.
     pub more: Vec<String>,
+    /// Whether it runs as a user of no rights, where that can be chosen.
+    pub unprivileged: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cpus: 64.0, memory_mib: 64 << 10, more: Vec::new() }
+        Options { cpus: 64.0, memory_mib: 64 << 10, more: Vec::new(), unprivileged: false }
     }
 }
 
@@ -49,6 +52,9 @@ impl Server {
         let log = OpenOptions::new().create(true).append(true).open(log_file(data));
         let log = log.map_err(|error| format!("{}: {error}", data.display()))?;
         let mut command = Command::new(program::tarpon());
+        if options.unprivileged && geteuid().is_root() {
+            command = as_nobody(data).map_err(|error| format!("as nobody: {error}"))?;
+        }
         command
             .arg("serve")
             .args(["--listen", address.unwrap_or("127.0.0.1:0")])
@@ -101,6 +107,22 @@ impl Server {
         let _ = kill_process(pid.expect("a child has a pid"), Signal::TERM);
         self.child.wait().is_ok_and(|status| status.success())
     }
+}
+
+/// The user that has no rights anywhere.
+const NOBODY: u32 = 65_534;
+
+/// The program as that user, in a place that it can get at.
+fn as_nobody(data: &Path) -> std::io::Result<Command> {
+    let folder = data.parent().expect("data is in a folder of the story's own");
+    let copy = folder.join("tarpon");
+    if !copy.exists() {
+        std::fs::copy(program::tarpon(), &copy)?;
+        chown(folder, Some(NOBODY), Some(NOBODY))?;
+    }
+    let mut command = Command::new(copy);
+    command.uid(NOBODY).gid(NOBODY);
+    Ok(command)
 }
 
 /// Where the server's log is kept: beside its data, not in it.
