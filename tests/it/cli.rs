@@ -120,7 +120,7 @@ async fn jobs_are_listed_and_cancelled_and_deleted(world: &mut World) {
     let table = world.tarpon(&["jobs", "--limit", "2"]).await.expect(0);
     assert!(table.text().contains(&ids[2]) && !table.text().contains(&ids[0]), "{}", table.text());
 
-    world.tarpon(&["delete", &ids[0]]).await.expect(125);
+    world.tarpon(&["delete", &ids[0]]).await.expect(1);
     world.tarpon(&["cancel", "--wait", &ids[0], &ids[1]]).await.expect(0);
     world.tarpon(&["wait", "--timeout", "1", &ids[2]]).await.expect(124);
     world.tarpon(&["wait", &ids[0]]).await.expect(130);
@@ -144,7 +144,7 @@ async fn queues_images_objects_and_keys_are_managed(world: &mut World) {
     let images = world.tarpon(&["images", "--json"]).await.expect(0);
     assert!(!images.text().contains("secret word"), "{}", images.text());
     world.tarpon(&["images", "rm", "i"]).await.expect(0);
-    world.tarpon(&["images", "rm", "i"]).await.expect(125);
+    world.tarpon(&["images", "rm", "i"]).await.expect(1);
 
     world.tarpon_given(&["objects", "put", "b/deep/k"], b"object bytes").await.expect(0);
     let got = world.tarpon(&["objects", "get", "b/deep/k", "-"]).await.expect(0);
@@ -152,7 +152,7 @@ async fn queues_images_objects_and_keys_are_managed(world: &mut World) {
     let listed = world.tarpon(&["objects", "ls", "b/deep"]).await.expect(0);
     assert!(listed.text().contains("deep/k"), "{}", listed.text());
     world.tarpon(&["objects", "rm", "b/deep/k"]).await.expect(0);
-    world.tarpon(&["objects", "get", "b/deep/k", "-"]).await.expect(125);
+    world.tarpon(&["objects", "get", "b/deep/k", "-"]).await.expect(1);
 
     let made =
         world.tarpon(&["keys", "create", "--note", "spare", "--json"]).await.expect(0).json();
@@ -172,13 +172,14 @@ async fn queues_images_objects_and_keys_are_managed(world: &mut World) {
 async fn what_goes_wrong_is_said_on_standard_error(world: &mut World) {
     let unknown = format!("job-{}", "0".repeat(32));
     for (arguments, code, why) in [
-        (vec!["show", &unknown], 125, unknown.as_str()),
-        (vec!["submit", "Not An Image"], 125, "image"),
-        (vec!["submit", "a", "--output", "relative"], 125, "outputs[0]"),
+        (vec!["show", &unknown], 1, unknown.as_str()),
+        (vec!["submit", "Not An Image"], 1, "image"),
+        (vec!["submit", "a", "--output", "relative"], 1, "outputs[0]"),
+        (vec!["run", "a", "--output", "/a/../b"], 125, "outputs[0]"),
         (vec!["submit", "a", "--cpu", "lots"], 2, "--cpu"),
         (vec!["sumbit", "a"], 2, "submit"),
-        (vec!["jobs", "--url", "http://127.0.0.1:1"], 125, "127.0.0.1:1"),
-        (vec!["jobs", "--secret-access-key", "wrong"], 125, "secret"),
+        (vec!["jobs", "--url", "http://127.0.0.1:1"], 1, "127.0.0.1:1"),
+        (vec!["jobs", "--secret-access-key", "wrong"], 1, "secret"),
     ] {
         let said = world.tarpon(&arguments).await.expect(code);
         assert_eq!(said.text(), "", "{arguments:?}");

@@ -29,11 +29,13 @@ async fn the_user_and_the_folder_are_the_jobs(world: &mut World) {
     let (_, archive) = world.client.run(world.probe("id")).await;
     assert_eq!(archive.stdout(), "0 0 /work\n");
 
+    // A folder that only anybody's `/tmp` lets them make.
     let out = "/tmp/theirs/by";
     let job = world
         .probe(&format!("id then write {out} theirs"))
         .with("user", "1234:567")
         .with("workdir", "/tmp/theirs")
+        .with("read_only_root", true)
         .keep(out);
     let (view, archive) = world.client.run(job).await;
     assert_eq!(view["state"], "succeeded", "{view:#}: {}", archive.stderr());

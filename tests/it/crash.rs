@@ -65,10 +65,10 @@ async fn a_running_process_is_adopted_and_can_still_be_stopped(world: &mut World
 
 async fn an_agent_waits_with_its_report_until_the_server_is_back(world: &mut World) {
     let made = world.place("out/made");
-    let steps = format!("say started then sleep 1 then write {made} meanwhile");
+    let steps = format!("say started then sleep 2 then write {made} meanwhile");
     let job = world.client.submit(world.probe(&steps).keep(&made)).await;
-    has_said(world, &job, "started").await;
-    let agent = Agent::of(world, &job).expect("its agent is there");
+    let agent = until("its agent is there", async || Agent::of(world, &job)).await;
+    until("the process runs", async || (agent.children() > 0).then_some(())).await;
     world.kill9();
     until("the process has ended", async || (agent.children() == 0).then_some(())).await;
     assert!(agent.memory().is_some(), "the agent did not wait");
@@ -81,7 +81,7 @@ async fn an_agent_waits_with_its_report_until_the_server_is_back(world: &mut Wor
 }
 
 async fn an_upload_cut_short_is_made_again(world: &mut World) {
-    const BYTES: u64 = 512 << 20;
+    const BYTES: u64 = 256 << 20;
     let big = world.place("out/big");
     let steps = format!("fill {big} {BYTES}");
     let job = world.client.submit(world.probe(&steps).keep(&big)).await;

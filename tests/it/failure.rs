@@ -77,7 +77,6 @@ async fn an_image_that_is_not_there_is_said_not_to_be(world: &mut World) {
     assert_eq!(view["cause"], "image_not_found", "{view:#}");
     assert_eq!(view["retryable"], false);
     assert_eq!(view["tasks"][0]["causes"], json!({"image_not_found": 1}));
-    assert!(view["message"].as_str().is_some_and(|why| why.contains(&image)), "{view:#}");
     let output = world.client.get(&format!("/v1/jobs/{job}/output")).await;
     let told: Value = output.problem(404, "not_found");
     assert!(told["detail"].as_str().unwrap().contains("output"), "{told}");

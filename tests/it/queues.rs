@@ -21,7 +21,7 @@ async fn a_thousand_jobs_of_sixteen_clients_keep_the_limit_and_the_order(world: 
 }
 
 async fn sixty_jobs_in_containers_keep_the_limit_and_the_order(world: &mut World) {
-    crowd(world, 60, "sleep 0.2").await;
+    crowd(world, 60, "sleep 0.5").await;
 }
 
 const LIMIT: usize = 4;
@@ -42,10 +42,12 @@ async fn crowd(world: &World, jobs: usize, steps: &str) {
 
     client.queue("crowd", json!({"paused": false})).await;
     let start = std::time::Instant::now();
+    let mut most = 0;
     while !is_idle(client).await {
         let running = client.running("crowd").await;
+        most = most.max(running);
         assert!(running <= LIMIT as u64, "{running} are running");
-        assert!(start.elapsed().as_secs() < 150, "it takes too long: {running} are running");
+        assert!(start.elapsed().as_secs() < 200, "it takes too long: {running} are running");
     }
     eprintln!("{jobs} jobs, {LIMIT} at a time, took {:?}", start.elapsed());
 
@@ -69,7 +71,9 @@ async fn crowd(world: &World, jobs: usize, steps: &str) {
         assert!(attempt.ends_with("-1-0-0-1"), "{attempt}");
     }
     let times: Vec<_> = archives.iter().map(tests::Archive::times).collect();
-    assert_eq!(most_at_once(&times), LIMIT);
+    let together = most_at_once(&times);
+    assert!(together <= LIMIT, "{together} processes ran at once");
+    assert_eq!(most, LIMIT as u64, "the limit was never made use of");
 }
 
 async fn is_idle(client: &Client) -> bool {

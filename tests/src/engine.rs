@@ -11,6 +11,9 @@ use crate::{program, sha256};
 /// Which label tells whose container it is.
 const INSTANCE: &str = "dev.tarpon.instance";
 
+/// Which label tells whose attempt it is.
+const ATTEMPT: &str = "dev.tarpon.attempt";
+
 /// The image that the stories' jobs run.
 pub(crate) const PROBE: &str = "tarpon/probe";
 
@@ -68,8 +71,12 @@ pub(crate) fn containers(data: &Path) -> Vec<String> {
     String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
 }
 
-/// The first process of a running container, as this machine numbers it.
-pub(crate) fn first_process(container: &str) -> Option<u32> {
+/// The first process of an attempt's container, as this machine numbers it.
+pub(crate) fn first_process(attempt: &str) -> Option<u32> {
+    let label = format!("label={ATTEMPT}={attempt}");
+    let listed = docker(&["ps", "--quiet", "--filter", &label]);
+    let container = String::from_utf8_lossy(&listed.stdout);
+    let container = container.trim();
     let found = docker(&["container", "inspect", "--format", "{{.State.Pid}}", container]);
     let pid = String::from_utf8_lossy(&found.stdout).trim().parse().ok()?;
     (pid != 0).then_some(pid)

@@ -52,7 +52,6 @@ async fn main() -> Fallible {
         }
     }
     stream(&objects).await?;
-    println!("resident: {} MiB", resident()? >> 20);
     Ok(())
 }
 
@@ -89,7 +88,6 @@ async fn keep(table: &Arc<RedbTable>, objects: &Arc<FileObjects>, jobs: u32) -> 
         writer??;
     }
     meter.report("keeping a job, 32 writers", jobs)?;
-    println!("resident after {jobs} jobs: {} MiB", resident()? >> 20);
     Ok(())
 }
 
@@ -289,7 +287,8 @@ impl Meter {
     fn report(&self, what: &str, count: u32) -> Fallible {
         let (took, cpu) = (self.started.elapsed(), cpu()?.saturating_sub(self.cpu));
         let rate = f64::from(count) / took.as_secs_f64();
-        println!("{what}: {rate:.0}/s, {:?} each, {:?} of CPU each", took / count, cpu / count);
+        let (took, cpu, resident) = (took / count, cpu / count, resident()? >> 20);
+        println!("{what}: {rate:.0}/s, {took:?} each, {cpu:?} of CPU each; {resident} MiB");
         Ok(())
     }
 }

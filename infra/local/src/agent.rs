@@ -21,9 +21,7 @@ pub fn program(named: Option<&Path>) -> Result<Vec<u8>, NoAgent> {
     }
     let path = match named {
         Some(path) => path.to_owned(),
-        None => std::env::current_exe()
-            .unwrap_or_default()
-            .with_file_name("tarpon-agent"),
+        None => std::env::current_exe().unwrap_or_default().with_file_name("tarpon-agent"),
     };
     std::fs::read(&path).map_err(|source| NoAgent { path, source })
 }

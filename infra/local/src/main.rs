@@ -1,6 +1,6 @@
 //! `tarpon`: the server and its command line.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tarpon::{cli, operator, serve};
@@ -14,18 +14,18 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What to log on standard error, such as `info` or `tarpon=debug`.
-    #[arg(long, global = true, default_value = "info", env = "TARPON_LOG")]
+    #[arg(long, global = true, default_value = "info,bollard=warn", env = "TARPON_LOG")]
     log: String,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run the server.
-    Serve(serve::ServeOptions),
+    Serve(Box<serve::ServeOptions>),
     /// Make projects: for the operator of this machine's server.
     Project(operator::ProjectOptions),
     #[command(flatten)]
-    Client(cli::Command),
+    Client(Box<cli::Command>),
 }
 
 fn main() -> ExitCode {
@@ -33,13 +33,14 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::builder().parse_lossy(&log))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|tokio| {
         tokio.block_on(async {
             match command {
-                Command::Serve(options) => settled(serve::serve(options).await),
+                Command::Serve(options) => settled(serve::serve(*options).await),
                 Command::Project(options) => settled(operator::run(options).await),
-                Command::Client(command) => cli::execute(command).await,
+                Command::Client(command) => cli::execute(*command).await,
             }
         })
     });

@@ -20,9 +20,7 @@ use shared::{
     service::{Config, Limits, Service},
 };
 
-use crate::{
-    clock::SystemClock, data::DataDirectory, serve::Failure,
-};
+use crate::{clock::SystemClock, data::DataDirectory, serve::Failure};
 
 /// Options of `tarpon project`.
 #[derive(Args, Clone, Debug)]

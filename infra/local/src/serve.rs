@@ -20,8 +20,7 @@ use crate::{
     agent,
     clock::SystemClock,
     data::{Credentials, DataDirectory},
-    gateway,
-    host,
+    gateway, host,
     runtime::{
         self, DockerConfig, DockerRuntime, Local, ProcessConfig, ProcessRuntime,
         docker::{Cidr, Guard},

@@ -81,7 +81,7 @@ pub async fn load_spec(service: &Service, key: JobKey) -> Result<JobSpec, Proble
 }
 
 /// The fence: lets the attempt start, once, and tells the agent what to run.
-#[instrument(name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, Problem> {
     let event = Event::Attempt(attempt.attempt, AttemptEvent::PlanRead);
     let job = match record::record(service, attempt.job(), &event).await {
@@ -205,7 +205,7 @@ fn expiry(service: &Service) -> Timestamp {
 }
 
 /// Where the attempt's archive may be put: once, under its own name.
-#[instrument(name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn grant_upload(
     service: &Service,
     attempt: AttemptKey,
@@ -225,7 +225,7 @@ pub async fn grant_upload(
 }
 
 /// The end of an attempt, as its agent tells it. Told again, it changes nothing.
-#[instrument(name = "attempt.report", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.report", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn report(
     service: &Service,
     attempt: AttemptKey,

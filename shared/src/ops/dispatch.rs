@@ -46,7 +46,7 @@ pub struct Claims {
 }
 
 /// Claims slots for what waits in the queue, in its order.
-#[instrument(name = "queue.claim", skip_all, fields(queue.name = %key.name))]
+#[instrument(level = "debug", name = "queue.claim", skip_all, fields(queue.name = %key.name))]
 pub async fn claim(service: &Service, key: &QueueKey) -> Result<Claims, Problem> {
     let mut claimed = Vec::new();
     let Some((settings, queue)) = queues::load(service, key).await? else {
@@ -139,7 +139,7 @@ async fn claim_job(
 }
 
 /// Starts a claimed attempt. Starting it again does nothing.
-#[instrument(name = "attempt.launch", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.launch", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn launch(service: &Service, attempt: AttemptKey, job: &Job) -> Result<(), Problem> {
     let spec = attempts::load_spec(service, attempt.job()).await?;
     let id = attempt.attempt;

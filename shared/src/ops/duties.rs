@@ -14,7 +14,7 @@ use crate::{
 ///
 /// One duty's failure does not keep the others waiting; the first is returned,
 /// and whatever failed is still owed.
-#[instrument(name = "job.duties", skip_all, fields(job.id = %key.job))]
+#[instrument(level = "debug", name = "job.duties", skip_all, fields(job.id = %key.job))]
 pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
     let Some((_, job)) = record::load_any(service, key).await? else { return Ok(()) };
     let now = service.platform.clock.now();
@@ -90,7 +90,7 @@ async fn stop(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
 ///
 /// An agent reports before it exits: one that has exited and has not been
 /// heard of is lost. The order of the two reads is what makes that sound.
-#[instrument(name = "attempt.observe", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.observe", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
     let seen = service.platform.runtime.inspect(&[attempt]).await?;
     let sighting = seen.into_iter().next().unwrap_or(Sighting::Gone);

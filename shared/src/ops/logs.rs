@@ -104,7 +104,7 @@ impl Head {
 }
 
 /// Stores what an attempt wrote. Sent again, it changes nothing.
-#[instrument(name = "attempt.logs", skip_all, fields(attempt.id = %attempt.attempt))]
+#[instrument(level = "debug", name = "attempt.logs", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn append(
     service: &Service,
     attempt: AttemptKey,

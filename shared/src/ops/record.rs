@@ -44,7 +44,7 @@ pub async fn record(service: &Service, key: JobKey, event: &Event) -> Result<Rec
 
 /// The same, with further changes in the same commit: `more` is given the job
 /// before and after, and is asked only if they differ.
-#[instrument(name = "job.record", skip_all, fields(job.id = %key.job, job.event = event.name()))]
+#[instrument(level = "debug", name = "job.record", skip_all, fields(job.id = %key.job, job.event = event.name()))]
 pub async fn record_with(
     service: &Service,
     key: JobKey,

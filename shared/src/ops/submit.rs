@@ -46,7 +46,7 @@ struct TokenRecord {
 /// Accepts a job. `request` is what the client sent, for telling whether a
 /// repeated token comes with the same request; `stdin` is the first task's
 /// standard input, if it came as the body.
-#[instrument(name = "job.submit", skip_all, fields(project.id = %project))]
+#[instrument(level = "debug", name = "job.submit", skip_all, fields(project.id = %project))]
 pub async fn submit(
     service: &Service,
     project: ProjectId,

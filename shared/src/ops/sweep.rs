@@ -74,7 +74,7 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
 
 /// Does every duty that is due, for all jobs; without `again`, only what came
 /// due within the last minute, which is what no earlier sweep can have seen.
-#[instrument(name = "sweep.duties", skip_all)]
+#[instrument(level = "debug", name = "sweep.duties", skip_all)]
 pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
     let now = service.platform.clock.now();
     let since = if again { Timestamp::MIN } else { now - jiff::SignedDuration::from_secs(61) };
@@ -101,7 +101,7 @@ pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
 }
 
 /// Lets every queue start what it can; gives back slots whose attempt is over.
-#[instrument(name = "sweep.queues", skip_all)]
+#[instrument(level = "debug", name = "sweep.queues", skip_all)]
 pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
     let mut all = Vec::new();
     let mut cursor = None;
@@ -137,7 +137,7 @@ async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
 
 /// Holds every container that the runtime has against its job: ends what
 /// nobody waits for, learns of what ended unseen.
-#[instrument(name = "sweep.containers", skip_all)]
+#[instrument(level = "debug", name = "sweep.containers", skip_all)]
 pub async fn containers(service: &Service) -> Result<(), Problem> {
     for attempt in service.platform.runtime.list().await? {
         let found = record::load_any(service, attempt.job()).await?;

@@ -38,10 +38,11 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
         told.push(cancel(session, id).await?);
     }
     for (id, mut job) in args.jobs.iter().zip(told) {
-        if args.wait && !job.value.is_over() {
-            if let Some(ended) = Watch::new(session, id, false).end(None).await? {
-                job = ended;
-            }
+        if args.wait
+            && !job.value.is_over()
+            && let Some(ended) = Watch::new(session, id, false).end(None).await?
+        {
+            job = ended;
         }
         if session.json {
             session.screen.json(&job.json)?;

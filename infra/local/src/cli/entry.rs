@@ -1,6 +1,6 @@
 //! From a parsed command to an exit code.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct Session {
     /// The server.
     pub client: Client,
     /// Where to write.
-    pub screen: Screen,
+    pub screen: Arc<Screen>,
     /// Whether results are wanted as JSON.
     pub json: bool,
     /// What time it is, for ages and durations.
@@ -24,12 +24,9 @@ pub struct Session {
 
 impl Session {
     /// Prepares to speak to the server; nothing is sent yet.
-    pub fn open(common: &Common, screen: Screen) -> Result<Self, (Failure, Screen)> {
-        let opened = common.connection.target(&screen).and_then(Client::new);
-        match opened {
-            Ok(client) => Ok(Session { client, screen, json: common.json, now: now() }),
-            Err(failure) => Err((failure, screen)),
-        }
+    pub fn open(common: &Common, screen: Arc<Screen>) -> Result<Self, Failure> {
+        let client = Client::new(common.connection.target(&screen)?)?;
+        Ok(Session { client, screen, json: common.json, now: now() })
     }
 }
 
@@ -40,29 +37,24 @@ fn now() -> Timestamp {
 
 /// Runs a command to its end.
 pub async fn execute(command: Command) -> ExitCode {
-    let screen = Screen::own(command.common().quiet);
+    let screen = Arc::new(Screen::own(command.common().quiet));
     let ours = command.own_failure();
-    let session = match Session::open(command.common(), screen) {
-        Ok(session) => session,
-        Err((failure, screen)) => {
-            screen.warn(&failure.told());
-            return ExitCode::from(ours);
-        }
+    let outcome = async {
+        let session = Session::open(command.common(), screen.clone())?;
+        let interrupts = Interrupts::listen_for(&command)?;
+        // On the heap: it is as large as the largest command.
+        Box::pin(command.perform(&session, interrupts)).await
     };
-    let outcome = match Interrupts::listen_for(&command) {
-        Ok(interrupts) => command.perform(&session, interrupts).await,
-        Err(failure) => Err(failure),
-    };
-    ExitCode::from(match outcome {
+    ExitCode::from(match outcome.await {
         Ok(code) => code,
         // Whoever reads us has what they wanted, as in `tarpon jobs | head`.
         Err(Failure::OutputClosed) => 0,
         Err(failure @ Failure::Interrupted(_)) => {
-            session.screen.warn(&failure.to_string());
+            screen.warn(&failure.to_string());
             verdict::INTERRUPTED
         }
         Err(failure) => {
-            session.screen.warn(&failure.told());
+            screen.warn(&failure.told());
             ours
         }
     })

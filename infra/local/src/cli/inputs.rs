@@ -82,7 +82,7 @@ impl Input {
         file: &Path,
         room: &mut u64,
     ) -> Result<Value, Failure> {
-        let payload = Payload::open(file)?;
+        let payload = Payload::open(file).await?;
         let name = file.display().to_string();
         let source = payload.source(session, &name, room).await?;
         let mut input = json!({ "path": self.path, "source": source });

@@ -1,11 +1,18 @@
 //! Ctrl-C and TERM, counted, so that a command can decide what each means.
 
+use std::time::Duration;
+
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    time::Instant,
 };
 
 use super::problem::Failure;
+
+/// Signals closer together than this are one: a wrapper such as `timeout` sends
+/// its own to us and to our whole group.
+const ONE_PRESS: Duration = Duration::from_millis(200);
 
 /// How often the user has asked us to stop.
 pub struct Interrupts {
@@ -21,12 +28,16 @@ impl Interrupts {
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
         let (count, interrupts) = watch::channel(0);
         tokio::spawn(async move {
+            let mut last: Option<Instant> = None;
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                count.send_modify(|count| *count += 1);
+                if last.is_none_or(|last| last.elapsed() > ONE_PRESS) {
+                    count.send_modify(|count| *count += 1);
+                }
+                last = Some(Instant::now());
             }
         });
         Ok(Interrupts::from(interrupts))

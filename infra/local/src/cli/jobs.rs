@@ -25,8 +25,8 @@ Examples:
   tarpon jobs --state running --queue gpu
   tarpon jobs --tag team=media --all --json | jq -r .id")]
 pub struct Args {
-    /// Only those in this state: queued, running, stopping, succeeded,
-    /// failed, partly_failed, cancelled or timed_out
+    /// Only those in this state: `queued`, `running`, `stopping`, `succeeded`,
+    /// `failed`, `partly_failed`, `cancelled` or `timed_out`
     #[arg(long, value_name = "STATE")]
     pub state: Option<String>,
 

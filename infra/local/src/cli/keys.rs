@@ -60,7 +60,7 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
             if session.json {
                 return session.screen.json(&key.json);
             }
-            session.screen.line(&format!("{} is disabled", key.value.access_key_id))
+            session.screen.line(&format!("{} is disabled", key.value.id))
         }
     }
 }
@@ -76,9 +76,9 @@ async fn create(session: &Session, note: Option<String>) -> Result<(), Failure> 
     if session.json {
         return session.screen.json(&key.json);
     }
-    let Key { access_key_id, secret_access_key, .. } = key.value;
-    session.screen.line(&format!("TARPON_ACCESS_KEY_ID={access_key_id}"))?;
-    let secret = secret_access_key.unwrap_or_default();
+    let Key { id, secret, .. } = key.value;
+    session.screen.line(&format!("TARPON_ACCESS_KEY_ID={id}"))?;
+    let secret = secret.unwrap_or_default();
     session.screen.line(&format!("TARPON_SECRET_ACCESS_KEY={secret}"))?;
     session.screen.note("the secret is not shown again");
     Ok(())
@@ -95,7 +95,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
         }
         let key = Key::deserialize(key).map_err(|error| Failure::Answer(error.to_string()))?;
         table.row([
-            key.access_key_id,
+            key.id,
             if key.disabled_at.is_some() { "disabled" } else { "active" }.to_owned(),
             key.created_at.map(|at| ago(at, session.now)).unwrap_or_default(),
             key.note.unwrap_or_default(),

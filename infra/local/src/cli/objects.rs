@@ -107,7 +107,7 @@ async fn put(
     // A name that no URL can say could be stored and never fetched.
     session.client.url(&path(object))?;
     let payload = match file {
-        Some(file) if file.as_os_str() != "-" => Payload::open(file)?,
+        Some(file) if file.as_os_str() != "-" => Payload::open(file).await?,
         _ => Payload::stdin(&session.screen).await?,
     };
     let name = name(object);

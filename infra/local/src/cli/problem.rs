@@ -91,17 +91,22 @@ impl Failure {
         }
     }
 
-    /// The failure with all its causes, and what could be done about it.
+    /// The failure with its causes, and what could be done about it.
     pub fn told(&self) -> String {
         let mut text = format!("error: {self}");
+        let mut causes = Vec::new();
         let mut cause = self.source();
         while let Some(deeper) = cause {
-            let deeper_text = deeper.to_string();
-            if !text.ends_with(&deeper_text) {
-                text.push_str(": ");
-                text.push_str(&deeper_text);
-            }
+            causes.push(deeper.to_string());
             cause = deeper.source();
+        }
+        if matches!(self, Failure::NoServer { .. } | Failure::Lost { .. }) {
+            // Of a connection's layers only the innermost knows something.
+            causes = causes.pop().into_iter().collect();
+        }
+        for cause in causes {
+            text.push_str(": ");
+            text.push_str(&cause);
         }
         if let Some(hint) = self.hint() {
             text.push_str("\n  ");

@@ -95,6 +95,7 @@ impl<'a> Transfer<'a> {
     /// Starts to tell of `what`, such as `uploading a.csv`.
     pub fn new(screen: &'a Screen, what: impl Into<String>, total: Option<u64>) -> Self {
         let what = what.into();
+        screen.fresh_line();
         let template = match total {
             Some(_) => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
             None => "{spinner} {msg} {bytes} {bytes_per_sec}",

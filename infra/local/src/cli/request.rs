@@ -9,7 +9,7 @@ use super::{
     entry::Session,
     inputs::{INLINE_ROOM, Input},
     problem::Failure,
-    upload::Payload,
+    upload::{Payload, aside},
     values,
 };
 
@@ -155,7 +155,7 @@ impl JobArgs {
         outputs: &[&str],
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Prepared, Failure> {
-        let mut job = self.start()?;
+        let mut job = self.start().await?;
         let task = self.task_fields(outputs, environment)?;
         let files = self.stdin.is_some() || !self.input.is_empty();
         if job.contains_key("tasks") && (files || !task.is_empty()) {
@@ -173,19 +173,23 @@ impl JobArgs {
     }
 
     /// What the job is built on: the file, or nothing.
-    fn start(&self) -> Result<Map<String, Value>, Failure> {
-        let Some(path) = &self.file else { return Ok(Map::new()) };
+    async fn start(&self) -> Result<Map<String, Value>, Failure> {
+        let Some(path) = self.file.clone() else { return Ok(Map::new()) };
         let standard = path.as_os_str() == "-";
         if standard && self.stdin.as_ref().is_some_and(|stdin| stdin.as_os_str() == "-") {
             return Err(Failure::Usage("standard input can be read only once".into()));
         }
-        let text = if standard {
-            std::io::read_to_string(std::io::stdin())
-        } else {
-            std::fs::read_to_string(path)
-        };
         let name = if standard { "standard input".into() } else { path.display().to_string() };
-        let text = text.map_err(|error| Failure::file(format!("{name} cannot be read"), error))?;
+        let cannot = format!("{name} cannot be read");
+        let text = aside(move || {
+            let text = if standard {
+                std::io::read_to_string(std::io::stdin())
+            } else {
+                std::fs::read_to_string(path)
+            };
+            text.map_err(|error| Failure::file(cannot, error))
+        })
+        .await?;
         match serde_json::from_str(&text) {
             Ok(Value::Object(job)) => Ok(job),
             Ok(_) => Err(Failure::Usage(format!("{name} is no job: it is not a JSON object"))),
@@ -245,7 +249,7 @@ impl JobArgs {
             let (payload, name) = if path.as_os_str() == "-" {
                 (Payload::stdin(&session.screen).await?, "standard input".to_owned())
             } else {
-                (Payload::open(path)?, path.display().to_string())
+                (Payload::open(path).await?, path.display().to_string())
             };
             let source = payload.source(session, &name, &mut room).await?;
             job.insert("stdin".into(), source);

@@ -116,8 +116,10 @@ pub async fn perform(
     let ended = Course { session, job: &job, status: &status, manner }
         .accompany(&mut interrupts, cancelled)
         .await
-        .inspect_err(|_| {
-            session.screen.warn(&format!("{id} goes on: tarpon wait {id}", id = job.id))
+        .inspect_err(|failure| {
+            if failure.is_passing() {
+                session.screen.warn(&format!("{id} goes on: tarpon wait {id}", id = job.id));
+            }
         })?;
     status.clear();
     let code = verdict::exit_code(&ended.value);

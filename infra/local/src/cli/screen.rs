@@ -3,7 +3,10 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -22,6 +25,8 @@ pub struct Screen {
     pub manner: Manner,
     /// The bars and spinners being drawn.
     pub bars: MultiProgress,
+    /// Whether the terminal's cursor stands behind an unfinished line.
+    mid_line: AtomicBool,
 }
 
 /// How much a command says beside its results.
@@ -60,6 +65,7 @@ impl Screen {
             out_is_terminal: false,
             manner,
             bars: MultiProgress::with_draw_target(target),
+            mid_line: AtomicBool::new(false),
         }
     }
 
@@ -68,7 +74,11 @@ impl Screen {
         self.write(&self.out, bytes).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::OutputClosed,
             _ => Failure::file("standard output cannot be written", error),
-        })
+        })?;
+        if self.out_is_terminal {
+            self.mid_line.store(!bytes.ends_with(b"\n"), Relaxed);
+        }
+        Ok(())
     }
 
     /// A line to standard output.
@@ -84,6 +94,15 @@ impl Screen {
     /// Bytes to standard error; whether anybody reads them is not our concern.
     pub fn print_aside(&self, bytes: &[u8]) {
         let _ = self.write(&self.err, bytes);
+        self.mid_line.store(!bytes.ends_with(b"\n"), Relaxed);
+    }
+
+    /// Ends the line that a job has left unfinished on the terminal, so that
+    /// what we say stands on its own.
+    pub fn fresh_line(&self) {
+        if self.mid_line.swap(false, Relaxed) && self.manner == Manner::Drawn {
+            let _ = self.write(&self.err, b"\n");
+        }
     }
 
     /// A line for people, unless they want quiet.
@@ -95,6 +114,7 @@ impl Screen {
 
     /// A line that people have to see.
     pub fn warn(&self, text: &str) {
+        self.fresh_line();
         self.print_aside(format!("{text}\n").as_bytes());
     }
 

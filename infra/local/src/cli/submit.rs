@@ -12,7 +12,8 @@ use super::{
     problem::Failure,
     progress::Status,
     request::{JobArgs, Prepared},
-    values, verdict,
+    values::{self, Patience},
+    verdict,
     views::Job,
     watch::Watch,
 };
@@ -38,9 +39,10 @@ pub struct Args {
         value_name = "DURATION",
         num_args = 0..=1,
         require_equals = true,
-        value_parser = values::seconds
+        default_missing_value = "end",
+        value_parser = values::patience
     )]
-    pub wait: Option<Option<u32>>,
+    pub wait: Option<Patience>,
 
     #[command(flatten)]
     pub common: Common,
@@ -76,10 +78,13 @@ pub async fn perform(session: &Session, args: Args) -> Result<u8, Failure> {
         (false, _) if screen.out_is_terminal => screen.print(summary(&job).as_bytes())?,
         (false, _) => screen.line(&job.id)?,
     }
-    let Some(limit) = args.wait else { return Ok(0) };
+    let limit = match args.wait {
+        None => return Ok(0),
+        Some(Patience::End) => None,
+        Some(Patience::Seconds(seconds)) => Some(Duration::from_secs(seconds.into())),
+    };
     let status = Status::new(screen);
     status.say("waiting for its end");
-    let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
     let ended = Watch::new(session, &job.id, false).end(limit).await?;
     status.clear();
     let Some(ended) = ended else {

@@ -297,7 +297,7 @@ async fn silence(over: Option<watch::Receiver<bool>>) {
     {
         return sleep(AFTERTHOUGHT).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Bytes into lines, whatever the pieces they come in.

@@ -38,7 +38,12 @@ pub enum Payload {
 
 impl Payload {
     /// A file's bytes, as it is now.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub async fn open(path: &Path) -> Result<Self, Failure> {
+        let path = path.to_owned();
+        aside(move || Payload::open_now(&path)).await
+    }
+
+    fn open_now(path: &Path) -> Result<Self, Failure> {
         let cannot =
             |error: io::Error| Failure::file(format!("{} cannot be read", path.display()), error);
         let file = File::open(path).map_err(cannot)?;
@@ -59,19 +64,16 @@ impl Payload {
         Ok(Payload::Short(bytes))
     }
 
-    /// The process's standard input. It is read on a thread of its own, which
-    /// nobody waits for when the user has had enough.
+    /// The process's standard input.
     pub async fn stdin(screen: &Screen) -> Result<Self, Failure> {
         if io::IsTerminal::is_terminal(&io::stdin()) {
             screen.note("reading standard input, up to Ctrl-D");
         }
-        let (done, read) = oneshot::channel();
-        std::thread::spawn(move || {
+        aside(|| {
             let cannot = |error| Failure::file("standard input cannot be read", error);
-            // Nobody to tell means that nobody waits any more.
-            let _ = done.send(Payload::read(io::stdin().lock(), cannot));
-        });
-        read.await.unwrap_or_else(|_| Err(Failure::Usage("standard input was given up".into())))
+            Payload::read(io::stdin().lock(), cannot)
+        })
+        .await
     }
 
     /// A stream's bytes. A long one is spooled to a file without a name, so
@@ -114,9 +116,22 @@ impl Payload {
         }
         let asked = json!({ "bytes": self.length() });
         let made = send(session, name, self, asked).await?;
-        let id = made.upload_id.ok_or_else(|| Failure::Answer("no upload_id".into()))?;
+        let id = made.id.ok_or_else(|| Failure::Answer("no upload_id".into()))?;
         Ok(json!({ "upload": id }))
     }
+}
+
+/// Reads what may take for ever, such as a terminal or a pipe, on a thread of
+/// its own: nobody waits for it when the user has had enough.
+pub async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let (done, outcome) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Nobody to tell means that nobody waits any more.
+        let _ = done.send(read());
+    });
+    outcome.await.unwrap_or_else(|_| Err(Failure::Usage("the reading was given up".into())))
 }
 
 /// Large spools go where disks are, not where memory is.
@@ -205,11 +220,12 @@ mod tests {
         assert_eq!(back, vec![7; most + 1]);
     }
 
-    #[test]
-    fn a_folder_is_no_file() {
+    #[tokio::test]
+    async fn a_folder_is_no_file() {
         let folder = tempfile::TempDir::new().unwrap();
-        assert!(Payload::open(folder.path()).unwrap_err().to_string().contains("is a folder"));
-        let absent = Payload::open(&folder.path().join("absent")).unwrap_err();
+        let refused = Payload::open(folder.path()).await.unwrap_err();
+        assert!(refused.to_string().contains("is a folder"));
+        let absent = Payload::open(&folder.path().join("absent")).await.unwrap_err();
         assert!(absent.told().contains("cannot be read"));
     }
 }

@@ -29,6 +29,20 @@ pub fn seconds(text: &str) -> Result<u32, String> {
     if text.is_empty() { Err(wrong()) } else { Ok(total) }
 }
 
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it is over.
+    End,
+    /// So many seconds at most.
+    Seconds(u32),
+}
+
+/// Patience, out of `end` or a duration.
+pub fn patience(text: &str) -> Result<Patience, String> {
+    if text == "end" { Ok(Patience::End) } else { seconds(text).map(Patience::Seconds) }
+}
+
 /// MiB, out of `512`, `512m` or `2g`.
 pub fn mebibytes(text: &str) -> Result<u32, String> {
     let wrong = || format!("`{text}` is no amount of memory: write MiB, such as 512, or 512m, 2g");

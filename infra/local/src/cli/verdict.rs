@@ -47,7 +47,8 @@ pub fn exit_code(job: &Job) -> u8 {
 pub fn sentence(job: &Job) -> String {
     let mut text = format!("{} {}", job.id, words(&job.state));
     if let (Some(from), Some(to)) = (job.started_at, job.ended_at) {
-        text.push_str(&format!(" after {}", between(from, to)));
+        text.push_str(" after ");
+        text.push_str(&between(from, to));
     }
     if job.state == "succeeded" {
         return text;
@@ -67,6 +68,8 @@ pub fn reason(job: &Job) -> Option<String> {
         (Some("signalled"), Some(code)) if code > 128 => {
             parts.push(format!("ended by signal {}", code - 128));
         }
+        // Said already by the state itself.
+        (Some(cause), _) if cause == job.state => {}
         (Some(cause), _) => parts.push(words(cause)),
         (None, None) => {}
     }
@@ -125,6 +128,10 @@ mod tests {
             (
                 r#"{"id":"j","state":"failed","exit_code":139,"cause":"signalled","tasks":[{}]}"#,
                 "j failed: ended by signal 11",
+            ),
+            (
+                r#"{"id":"j","state":"cancelled","exit_code":143,"cause":"cancelled"}"#,
+                "j cancelled",
             ),
             (
                 r#"{"id":"j","state":"failed","cause":"image_not_found","message":"no a\u001bb",

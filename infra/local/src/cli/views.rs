@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::table::clean;
+
 /// A job.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -102,14 +104,12 @@ impl Job {
         let Some(waiting) = self.waiting_for.as_ref().filter(|_| !self.is_over()) else {
             return words(&self.state);
         };
-        let mut text = format!("{}: {}", words(&self.state), waiting.words());
-        if let Some(position) = &waiting.position {
-            text.push_str(&format!(
-                ", {} before it",
-                if position == "0" { "none" } else { position }
-            ));
+        let text = format!("{}: {}", words(&self.state), waiting.words());
+        match waiting.position.as_deref() {
+            None => text,
+            Some("0") => format!("{text}, none before it"),
+            Some(position) => format!("{text}, {} before it", clean(position)),
         }
-        text
     }
 }
 
@@ -130,7 +130,7 @@ impl Waiting {
 
 /// A word of the API's, for people.
 pub fn words(word: &str) -> String {
-    super::table::clean(word).replace('_', " ")
+    clean(word).replace('_', " ")
 }
 
 /// A page of jobs, each as it came.
@@ -143,7 +143,8 @@ pub struct Jobs {
 /// A place to upload to.
 #[derive(Deserialize)]
 pub struct Upload {
-    pub upload_id: Option<String>,
+    #[serde(rename = "upload_id")]
+    pub id: Option<String>,
     pub url: String,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -192,8 +193,10 @@ pub struct Keys {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Key {
-    pub access_key_id: String,
-    pub secret_access_key: Option<String>,
+    #[serde(rename = "access_key_id")]
+    pub id: String,
+    #[serde(rename = "secret_access_key")]
+    pub secret: Option<String>,
     pub note: Option<String>,
     pub created_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,

@@ -44,16 +44,13 @@ impl<'a> Away<'a> {
     /// It did not answer: waits for the next try, or fails where that is
     /// hopeless.
     pub async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
-        let since = match self.since {
-            Some(since) => since,
-            None => {
-                if failure.is_passing() && self.announce {
-                    self.session.screen.note("the server does not answer; trying again");
-                }
-                *self.since.insert(Instant::now())
-            }
-        };
-        if !failure.is_passing() || since.elapsed() > GIVE_UP {
+        if !failure.is_passing() {
+            return Err(failure);
+        }
+        if self.since.is_none() && self.announce {
+            self.session.screen.note("the server does not answer; trying again");
+        }
+        if self.since.get_or_insert_with(Instant::now).elapsed() > GIVE_UP {
             return Err(failure);
         }
         self.tries += 1;

@@ -34,7 +34,11 @@ pub struct ListenError {
 
 fn hint(path: &Path) -> &'static str {
     let long = path.as_os_str().len() > 107;
-    if long { " (it is longer than a socket's path may be: use a shorter data directory)" } else { "" }
+    if long {
+        " (it is longer than a socket's path may be: use a shorter data directory)"
+    } else {
+        ""
+    }
 }
 
 /// Answers what comes in at a bound address until `stop`.

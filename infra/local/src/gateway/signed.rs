@@ -74,7 +74,8 @@ async fn perform(
             let part = (!ranged.part.is_empty()).then_some(part);
             let found = objects.get(&grant.key, part).await?.ok_or_else(missing)?;
             let length = Some(found.part.end - found.part.start);
-            let media_type = found.info.content_type.as_deref().unwrap_or("application/octet-stream");
+            let media_type =
+                found.info.content_type.as_deref().unwrap_or("application/octet-stream");
             let body = Body::Stream { stream: found.body, length };
             Ok(ranged.reply(body, &found.info.etag, media_type))
         }

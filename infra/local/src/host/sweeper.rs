@@ -23,7 +23,7 @@ use tracing::warn;
 use super::dispatcher::Dispatcher;
 
 /// The longest time between two sweeps.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Knows when the next duty comes due.
 #[derive(Default)]
@@ -83,9 +83,8 @@ impl Sweeper {
         self.expect(Some(Timestamp::MAX));
         let due = sweep::next_due(service, now).await?;
         self.expect(due.or(Some(Timestamp::MAX)));
-        let until = due.map_or(MINUTE, |due| {
-            Duration::try_from(due.duration_since(now)).unwrap_or_default()
-        });
+        let until = due
+            .map_or(MINUTE, |due| Duration::try_from(due.duration_since(now)).unwrap_or_default());
         Ok(until.min(MINUTE))
     }
 

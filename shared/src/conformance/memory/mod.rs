@@ -14,6 +14,6 @@ mod world;
 pub use clock::MemoryClock;
 pub use objects::MemoryObjects;
 pub use platform::Memory;
-pub use runtime::MemoryRuntime;
+pub use runtime::{Happening, MemoryRuntime};
 pub use table::MemoryTable;
 pub use world::{Answer, Ask, World};

@@ -53,14 +53,19 @@ impl MemoryObjects {
 
     /// What a signed URL permits, as long as it does.
     pub fn granted(&self, url: &str) -> Option<Grant> {
-        let place: usize = url.strip_prefix("/granted/")?.parse().ok()?;
-        let grant = self.state().grants.get(place)?.clone();
-        (grant.expires_at > self.clock.now()).then_some(grant)
+        let (path, place) = url.split_once("?grant=")?;
+        let grant = self.state().grants.get(place.parse::<usize>().ok()?)?.clone();
+        (path == path_of(&grant.key) && grant.expires_at > self.clock.now()).then_some(grant)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The path of an object's signed URLs.
+fn path_of(key: &ObjectKey) -> String {
+    format!("/granted/{}", HEXLOWER.encode(key.as_str().as_bytes()))
 }
 
 impl Stored {
@@ -169,7 +174,7 @@ impl Objects for MemoryObjects {
 
     async fn sign(&self, grant: &Grant) -> Result<SignedUrl, ObjectsError> {
         let mut state = self.state();
-        let url = format!("/granted/{}", state.grants.len());
+        let url = format!("{}?grant={}", path_of(&grant.key), state.grants.len());
         state.grants.push(grant.clone());
         let headers = match grant.method {
             GrantMethod::Put { if_absent: true, .. } => vec![("if-none-match".into(), "*".into())],

@@ -1,14 +1,15 @@
-//! A runtime that runs nothing: it keeps account of what was launched, and a
-//! test plays what would run.
+//! A runtime that runs nothing: it keeps account of containers, and whoever
+//! watches it plays what would run in them.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
@@ -19,20 +20,40 @@ use crate::{
 };
 
 /// A runtime that keeps account.
-#[derive(Default)]
-pub struct MemoryRuntime(Mutex<State>);
+pub struct MemoryRuntime {
+    state: Arc<Mutex<State>>,
+    freed: watch::Sender<u64>,
+}
+
+/// What happens to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// It came up.
+    Launched(Box<Launch>),
+    /// Its first process was sent TERM.
+    Stopped(AttemptKey),
+    /// Its first process has ended. Told again to whoever starts to watch.
+    Ended(AttemptKey),
+}
 
 #[derive(Default)]
 struct State {
     room: Option<Resources>,
-    admitted: BTreeMap<AttemptKey, Resources>,
+    reserved: BTreeMap<AttemptKey, Resources>,
     containers: BTreeMap<AttemptKey, Container>,
+    watching: Vec<mpsc::UnboundedSender<Happening>>,
 }
 
 struct Container {
     launch: Launch,
     sighting: Sighting,
     stopped: bool,
+}
+
+impl Default for MemoryRuntime {
+    fn default() -> Self {
+        MemoryRuntime { state: Arc::default(), freed: watch::Sender::new(0) }
+    }
 }
 
 impl MemoryRuntime {
@@ -46,6 +67,38 @@ impl MemoryRuntime {
         self.state().room = Some(room);
     }
 
+    /// Another adapter to the same containers, as after a crash of this one:
+    /// what was reserved and not launched is not reserved any more.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        {
+            let mut state = self.state();
+            let State { reserved, containers, watching, .. } = &mut *state;
+            reserved.retain(|attempt, _| containers.contains_key(attempt));
+            watching.clear();
+        }
+        MemoryRuntime { state: Arc::clone(&self.state), freed: watch::Sender::new(0) }
+    }
+
+    /// What happens from now on, and every end that happened before.
+    pub fn happenings(&self) -> mpsc::UnboundedReceiver<Happening> {
+        let (told, happenings) = mpsc::unbounded_channel();
+        let mut state = self.state();
+        for (attempt, container) in &state.containers {
+            if matches!(container.sighting, Sighting::Exited { .. }) {
+                // The other end is in our hands.
+                drop(told.send(Happening::Ended(*attempt)));
+            }
+        }
+        state.watching.push(told);
+        happenings
+    }
+
+    /// Changes when room was freed.
+    pub fn freed(&self) -> watch::Receiver<u64> {
+        self.freed.subscribe()
+    }
+
     /// What was launched and has not been forgotten, in the order of ids.
     pub fn launched(&self) -> Vec<Launch> {
         self.state().containers.values().map(|container| container.launch.clone()).collect()
@@ -56,30 +109,64 @@ impl MemoryRuntime {
         self.state().containers.get(&attempt).is_some_and(|container| container.stopped)
     }
 
-    /// The container's first process ends.
+    /// The container's first process ends, if it has not.
     pub fn exit(&self, attempt: AttemptKey, code: i32, out_of_memory: bool) {
-        if let Some(container) = self.state().containers.get_mut(&attempt) {
-            container.sighting =
-                Sighting::Exited { code: Some(code), out_of_memory, message: None };
-        }
+        self.state().exit(attempt, code, out_of_memory);
     }
 
     /// The container is gone without a trace, as after a loss of the machine.
     pub fn lose(&self, attempt: AttemptKey) {
-        let mut state = self.state();
-        state.containers.remove(&attempt);
-        state.admitted.remove(&attempt);
+        {
+            let mut state = self.state();
+            state.containers.remove(&attempt);
+            state.reserved.remove(&attempt);
+        }
+        self.freed.send_modify(|times| *times += 1);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell(&mut self, happening: &Happening) {
+        self.watching.retain(|watcher| watcher.send(happening.clone()).is_ok());
+    }
+
+    fn exit(&mut self, attempt: AttemptKey, code: i32, out_of_memory: bool) {
+        let Some(container) = self.containers.get_mut(&attempt) else { return };
+        if container.sighting == Sighting::Running {
+            container.sighting =
+                Sighting::Exited { code: Some(code), out_of_memory, message: None };
+            self.tell(&Happening::Ended(attempt));
+        }
+    }
+
+    fn admit(&mut self, attempt: AttemptKey, asked: Resources) -> Admission {
+        let Some(room) = self.room else { return Admission::Admitted };
+        let fits = |cpu: u32, memory: u32| cpu <= room.cpu_millis && memory <= room.memory_mib;
+        if !fits(asked.cpu_millis, asked.memory_mib) {
+            return Admission::TooLarge("it asks for more than there is".into());
+        }
+        let others = self.reserved.iter().filter(|(other, _)| **other != attempt);
+        let (cpu, memory) = others.fold((0_u32, 0_u32), |(cpu, memory), (_, taken)| {
+            (cpu.saturating_add(taken.cpu_millis), memory.saturating_add(taken.memory_mib))
+        });
+        let cpu = cpu.saturating_add(asked.cpu_millis);
+        if !fits(cpu, memory.saturating_add(asked.memory_mib)) {
+            return Admission::Full;
+        }
+        self.reserved.insert(attempt, asked);
+        Admission::Admitted
     }
 }
 
 #[async_trait]
 impl Runtime for MemoryRuntime {
-    /// Every image is there, with an entrypoint and a command, except those
-    /// whose names start with `missing/`, `denied/`, `unusable/` and `away/`.
+    /// Every named image is there, with an entrypoint and a command, except
+    /// where the name starts with `missing/`, `denied/` (unless there are
+    /// credentials), `unusable/` or `away/`. None is there by id alone.
     async fn resolve(
         &self,
         _: ProjectId,
@@ -87,8 +174,8 @@ impl Runtime for MemoryRuntime {
         credentials: Option<&RegistryCredentials>,
     ) -> Result<ResolvedImage, ResolveError> {
         let name = image.as_str();
-        match name.split('/').next() {
-            Some("missing") => return Err(ResolveError::NotFound(image.clone())),
+        match name.split(['/', ':']).next() {
+            Some("missing" | "sha256") => return Err(ResolveError::NotFound(image.clone())),
             Some("denied") if credentials.is_none() => {
                 return Err(ResolveError::Denied(image.clone()));
             }
@@ -114,40 +201,31 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn admit(&self, attempt: AttemptKey, resources: Resources) -> Admission {
-        let mut state = self.state();
-        let Some(room) = state.room else { return Admission::Admitted };
-        let fits = |cpu: u32, memory: u32| cpu <= room.cpu_millis && memory <= room.memory_mib;
-        if !fits(resources.cpu_millis, resources.memory_mib) {
-            return Admission::TooLarge("it asks for more than there is".into());
-        }
-        let others = state.admitted.iter().filter(|(other, _)| **other != attempt);
-        let (cpu, memory) = others.fold((0_u32, 0_u32), |(cpu, memory), (_, taken)| {
-            (cpu.saturating_add(taken.cpu_millis), memory.saturating_add(taken.memory_mib))
-        });
-        let cpu = cpu.saturating_add(resources.cpu_millis);
-        if !fits(cpu, memory.saturating_add(resources.memory_mib)) {
-            return Admission::Full;
-        }
-        state.admitted.insert(attempt, resources);
-        Admission::Admitted
+        self.state().admit(attempt, resources)
     }
 
     async fn launch(&self, launch: &Launch) -> Result<Launched, RuntimeError> {
-        self.state().containers.entry(launch.attempt).or_insert_with(|| Container {
-            launch: launch.clone(),
-            sighting: Sighting::Running,
-            stopped: false,
-        });
+        let mut state = self.state();
+        if !state.containers.contains_key(&launch.attempt) {
+            let (launch, sighting) = (launch.clone(), Sighting::Running);
+            let told = Happening::Launched(Box::new(launch.clone()));
+            state.reserved.insert(launch.attempt, launch.resources);
+            let container = Container { launch, sighting, stopped: false };
+            state.containers.insert(container.launch.attempt, container);
+            state.tell(&told);
+        }
         Ok(Launched::default())
     }
 
     async fn stop(&self, attempt: AttemptKey, kill: bool) -> Result<(), RuntimeError> {
-        if let Some(container) = self.state().containers.get_mut(&attempt) {
-            container.stopped = true;
-            if kill && container.sighting == Sighting::Running {
-                let code = Some(137);
-                container.sighting = Sighting::Exited { code, out_of_memory: false, message: None };
-            }
+        let mut state = self.state();
+        let Some(container) = state.containers.get_mut(&attempt) else { return Ok(()) };
+        container.stopped = true;
+        if container.sighting == Sighting::Running {
+            state.tell(&Happening::Stopped(attempt));
+        }
+        if kill {
+            state.exit(attempt, 137, false);
         }
         Ok(())
     }

@@ -160,7 +160,8 @@ impl World {
         let info = self.memory.objects.put(&grant.key, one_chunk(tar), put).await.unwrap();
         let archive = ArchiveInfo {
             bytes: info.size,
-            sha256: String::new(),
+            sha256: None,
+            manifest_sha256: String::new(),
             etag: info.etag,
             members: u32::try_from(members.len()).unwrap(),
         };
