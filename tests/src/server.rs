@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::Value;
 
-use crate::{Memory, Runtime, program};
+use crate::{Cpu, Memory, Runtime, program};
 
 /// How a server is started, other than where.
 #[derive(Clone, Debug)]
@@ -93,6 +93,11 @@ impl Server {
     /// How much memory it holds.
     pub fn memory(&self) -> Memory {
         Memory::of(self.child.id()).expect("the server runs")
+    }
+
+    /// How much processor time it and its children have used.
+    pub fn cpu(&self) -> Cpu {
+        Cpu::of(self.child.id()).expect("the server runs")
     }
 
     /// Ends it at once, as a power cut would.

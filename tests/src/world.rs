@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::{
-    Client, Memory, Options, Said, Spec, agents,
+    Client, Cpu, Memory, Options, Said, Spec, agents,
     client::Credentials,
     engine,
     owed::settled,
@@ -129,6 +129,11 @@ impl World {
     /// How much memory the server holds.
     pub fn memory(&self) -> Memory {
         self.server.as_ref().expect("the server runs").memory()
+    }
+
+    /// How much processor time the server has used, and its children.
+    pub fn cpu(&self) -> Cpu {
+        self.server.as_ref().expect("the server runs").cpu()
     }
 
     /// How many containers of this server's there are, or how many folders of
