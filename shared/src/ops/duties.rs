@@ -4,7 +4,7 @@ use tracing::{debug, instrument, warn};
 
 use super::{attempts, dispatch, images, objects, record, rows};
 use crate::{
-    job::{AttemptKey, Cause, Duty, Event, ImageState, Job, JobKey},
+    job::{AttemptKey, AttemptPhase, Cause, Duty, Event, ImageState, Job, JobKey},
     platform::{Expect, Key, ObjectKey, Op, Query, ResolveError, Sighting},
     service::Service,
     wire::Problem,
@@ -101,7 +101,15 @@ pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Probl
             Sighting::Pending | Sighting::Running => Ok(()),
         };
     };
+    let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
+    let stopping = live.is_some_and(|live| live.stop.is_some());
     match sighting {
+        // Launched by half, perhaps, by a server that died over it.
+        Sighting::Pending
+            if !stopping && live.is_some_and(|live| live.phase == AttemptPhase::Claimed) =>
+        {
+            dispatch::launch(service, attempt, &job).await
+        }
         Sighting::Pending | Sighting::Running => Ok(()),
         Sighting::Exited { code, out_of_memory, message } => {
             let cause = if out_of_memory { Cause::OutOfMemory } else { Cause::AgentLost };
@@ -112,8 +120,6 @@ pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Probl
             forget(service, attempt).await
         }
         Sighting::Gone => {
-            let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
-            let stopping = live.is_some_and(|live| live.stop.is_some());
             if live.is_some_and(|live| live.started_at.is_none()) && !stopping {
                 // Its room may have been forgotten with the server that claimed it.
                 let resources = job.tasks[attempt.attempt.task as usize].resources;
