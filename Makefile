@@ -7,7 +7,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile stati
 export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run build images check bench fmt tools agent probe doctor
+.PHONY: help demo test run build images check advisories bench fmt tools agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,9 +34,12 @@ check: tools ## formatting, lints, documentation, licences, unused dependencies,
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
-	cargo deny --log-level error check
+	cargo deny --log-level error check licenses bans sources
 	cargo machete
 	typos
+
+advisories: tools ## known vulnerabilities of what we depend on (asks the network)
+	cargo deny check advisories
 
 fmt: ## format all code
 	cargo fmt --all

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use observe_attempt::ObserveAttempt;
 use shared::{
-    ops::{
-        duties,
-        sweep::{self, Wake},
-    },
+    function::Reaction,
+    ops::sweep::{self, Wake},
     service::Service,
 };
 use tokio::sync::broadcast::error::RecvError;
@@ -61,7 +60,7 @@ async fn observe(
     while let Some(Some(attempt)) = stop.run_until_cancelled(deaths.recv()).await {
         let service = service.clone();
         tasks.spawn(async move {
-            if let Err(problem) = duties::observe(&service, attempt).await {
+            if let Err(problem) = ObserveAttempt.react(&service, attempt).await {
                 // The sweep finds it again.
                 warn!(attempt.id = %attempt.attempt, error = %problem, "an ended container was not seen to");
             }

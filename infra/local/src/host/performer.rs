@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use shared::{job::JobKey, ops::duties, service::Service};
+use dispatch_jobs::DispatchJobs;
+use shared::{function::Reaction, job::JobKey, ops::sweep::Wake, service::Service};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -45,7 +46,7 @@ impl Performer {
         loop {
             let permit = self.permits.acquire().await;
             // What failed is owed still, and said in the log.
-            let _ = duties::perform(&self.service, key).await;
+            let _ = DispatchJobs.react(&self.service, Wake::Job(key)).await;
             drop(permit);
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             match busy.get_mut(&key) {
