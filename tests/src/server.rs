@@ -122,7 +122,13 @@ fn as_nobody(data: &Path) -> std::io::Result<Command> {
     let folder = data.parent().expect("data is in a folder of the story's own");
     let copy = folder.join("tarpon");
     if !copy.exists() {
-        std::fs::copy(program::tarpon(), &copy)?;
+        let program = program::tarpon();
+        std::fs::copy(&program, &copy)?;
+        // A build that has no agent within looks for one beside itself.
+        let agent = program.with_file_name("tarpon-agent");
+        if agent.exists() {
+            std::fs::copy(agent, folder.join("tarpon-agent"))?;
+        }
         chown(folder, Some(NOBODY), Some(NOBODY))?;
     }
     let mut command = Command::new(copy);
