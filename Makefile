@@ -7,7 +7,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile stati
 export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run build images check advisories bench fmt tools agent probe doctor
+.PHONY: help demo test run build images check advisories bench doc fmt tools agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,16 +30,18 @@ images: doctor ## tarpon/hello and tarpon/pic-process, into the local engine
 bench: build images probe ## measure, each figure beside a baseline of the same run
 	cargo bench -p tests
 
-check: tools ## formatting, lints, documentation, licences, unused dependencies, spelling
+check: tools ## formatting, lints, licences, unused dependencies, spelling
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 	cargo deny --log-level error check licenses bans sources
 	cargo machete
 	typos
 
 advisories: tools ## known vulnerabilities of what we depend on (asks the network)
 	cargo deny check advisories
+
+doc: ## the documentation of all crates
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 fmt: ## format all code
 	cargo fmt --all
