@@ -7,7 +7,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile stati
 export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run build images check advisories bench doc fmt tools agent probe doctor
+.PHONY: help demo test run build images check advisories bench doc fmt tools testers agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -15,7 +15,7 @@ help: ## list the chores
 demo: build images ## run both images on real input against a server of its own
 	@tests/demo.sh $(RELEASE)
 
-test: build images probe ## everything: units, conformance, stories, in containers too
+test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
 
 run: build ## serve until interrupted
@@ -30,7 +30,7 @@ images: doctor ## tarpon/hello and tarpon/pic-process, into the local engine
 bench: build images probe ## measure, each figure beside a baseline of the same run
 	cargo bench -p tests
 
-check: tools ## formatting, lints, licences, unused dependencies, spelling
+check: tools agent ## formatting, lints, licences, unused dependencies, spelling
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check licenses bans sources
@@ -55,5 +55,8 @@ probe:
 doctor:
 	@infra/local/doctor.sh
 
+testers:
+	@infra/local/tools.sh cargo-nextest busybox
+
 tools:
-	@infra/local/tools.sh
+	@infra/local/tools.sh cargo-deny cargo-machete typos

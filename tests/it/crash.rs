@@ -144,7 +144,6 @@ async fn a_server_told_to_end_leaves_jobs_running(world: &mut World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "an agent hides its environment, by which a server that is not root would know it"]
 async fn a_server_that_is_not_root_adopts_what_runs_as_well() {
     let options = Options { unprivileged: true, ..Options::default() };
     let mut world = World::start_with(Runtime::Process, options);

@@ -21,12 +21,7 @@ impl Agent {
         match world.runtime {
             Runtime::Docker => engine::first_process(&attempt),
             Runtime::Process => {
-                let wanted = format!("TARPON_ATTEMPT={attempt}");
-                agents(world.data()).find(|pid| match fs::read(format!("/proc/{pid}/environ")) {
-                    Ok(all) => all.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes()),
-                    // It keeps its token from other processes, and so its environment.
-                    Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
-                })
+                agents(world.data()).find(|pid| words(*pid).any(|word| word == attempt.as_bytes()))
             }
         }
         .map(|pid| Agent { pid })
@@ -45,11 +40,14 @@ impl Agent {
 
 /// The agents that the server over `data` has started as processes.
 fn agents(data: &Path) -> impl Iterator<Item = u32> {
-    let program = data.join("home/agent");
-    pids().filter(move |pid| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).next() == Some(program.as_os_str().as_encoded_bytes())
-    })
+    let program = data.join("home/agent").into_os_string().into_encoded_bytes();
+    pids().filter(move |pid| words(*pid).next() == Some(program.clone()))
+}
+
+/// The words that a process was started with.
+fn words(pid: u32) -> impl Iterator<Item = Vec<u8>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>().into_iter()
 }
 
 /// What runs in the folders of attempts, agents aside: name and arguments.
@@ -58,9 +56,8 @@ pub(crate) fn left_behind(data: &Path) -> Vec<String> {
     let inside = |pid: &u32| {
         fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder.starts_with(&attempts))
     };
-    let words = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let line = |words: Vec<u8>| String::from_utf8_lossy(&words).replace('\0', " ");
-    pids().filter(inside).map(words).map(line).filter(|line| !line.is_empty()).collect()
+    let line = |pid| String::from_utf8_lossy(&words(pid).collect::<Vec<_>>().join(&b' ')).into_owned();
+    pids().filter(inside).map(line).filter(|line| !line.is_empty()).collect()
 }
 
 /// Ends the agents that the server over `data` has started as processes, and

@@ -177,6 +177,8 @@ impl Inner {
         let record = record::open(&folder, launch.resources)?;
         let mut command = Command::new(&self.config.agent);
         command
+            // For us alone, who look for it after a restart.
+            .arg(attempt.attempt.to_string())
             .env_clear()
             .env(agent::ATTEMPT_VARIABLE, attempt.attempt.to_string())
             .env(agent::TOKEN_VARIABLE, &launch.token)
