@@ -4,7 +4,6 @@ set -eu
 if ! command -v docker >/dev/null 2>&1; then
     echo "No container engine: on Debian or Ubuntu, install one with" >&2
     echo "    sudo apt-get install docker.io" >&2
-    echo "(Podman's socket serves as well: DOCKER_HOST=unix:///run/podman/podman.sock)" >&2
     exit 1
 fi
 if ! docker version >/dev/null 2>&1; then

@@ -1,7 +1,9 @@
 //! What a function is given: the platform it runs on, the keys it may use,
 //! and the limits it holds to.
 
-use crate::{auth::Keyring, platform::Platform};
+use std::sync::Arc;
+
+use crate::{auth::Keyring, ops::backlog::Backlog, platform::Platform};
 
 /// Everything a function works with.
 #[derive(Clone)]
@@ -14,6 +16,8 @@ pub struct Service {
     pub limits: Limits,
     /// What the agent's archive and logs may take.
     pub config: Config,
+    /// How many unfinished jobs projects have, as far as this process knows.
+    pub backlog: Arc<Backlog>,
 }
 
 /// What differs between installations.
@@ -44,6 +48,8 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Live attempts that a queue may have.
     pub queue_live: u32,
+    /// Unfinished jobs that a project may have.
+    pub open_jobs: usize,
 }
 
 impl Default for Limits {
@@ -58,6 +64,7 @@ impl Default for Limits {
             memory_mib: 512 << 10,
             log_bytes: 16 * MIB,
             queue_live: 10_000,
+            open_jobs: 100_000,
         }
     }
 }

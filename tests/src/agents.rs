@@ -56,7 +56,8 @@ pub(crate) fn left_behind(data: &Path) -> Vec<String> {
     let inside = |pid: &u32| {
         fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder.starts_with(&attempts))
     };
-    let line = |pid| String::from_utf8_lossy(&words(pid).collect::<Vec<_>>().join(&b' ')).into_owned();
+    let line =
+        |pid| String::from_utf8_lossy(&words(pid).collect::<Vec<_>>().join(&b' ')).into_owned();
     pids().filter(inside).map(line).filter(|line| !line.is_empty()).collect()
 }
 

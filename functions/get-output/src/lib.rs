@@ -1,13 +1,13 @@
 //! `GET /v1/jobs/{job}/output`: what a job brought home: the archive of one of
-//! its attempts, a file out of it, or a range of either.
+//! its attempts, a file out of it, or a range of either; or all archives as one.
 
-use http::header;
+use http::{StatusCode, header};
 use shared::{
     auth,
     function::{Action, Route},
-    job::{AttemptId, Job, JobKey},
+    job::{AttemptId, Job, JobKey, Task},
     ops::{
-        jobs,
+        bundle, jobs,
         output::{self, Selector},
     },
     service::Service,
@@ -31,6 +31,12 @@ impl Action for GetOutput {
             attempt: request.query_as("attempt")?,
         };
         let key = JobKey { project: who.project, job: request.parameter("job")? };
+        if request.query("member").is_none() && selector.instance.is_none() {
+            let job = jobs::load(service, key).await?;
+            if are_several(&job, &selector) {
+                return bundle(service, job, &selector, wait).await;
+            }
+        }
         let (job, attempt) = selected(service, key, &selector, wait).await?;
         let archive = output::archive(service, key, attempt).await?;
         let (read, media_type, name) = match request.query("member") {
@@ -52,10 +58,12 @@ impl Action for GetOutput {
             .summary("Get a job's output")
             .text(
                 "One tar: `Stdout`, `Stderr`, each output under its absolute path without the \
-                 slash, `manifest.json`. A `Range` of it can be had.",
+                 slash, `manifest.json`. A `Range` of it can be had. Of a job of several \
+                 archives, without a selector, one tar of all, each in a folder of its own: \
+                 `TASK/INSTANCE/`.",
             )
-            .query("task", "The task's name; the only one without.")
-            .query("instance", "The instance, from 0; the only one without.")
+            .query("task", "The task's name; all without.")
+            .query("instance", "The instance, from 0; all without.")
             .query("attempt", "The attempt, from 1; the latest without.")
             .query("member", "One file of the archive, by its name there.")
             .query("wait", "Seconds to wait for the job's end.")
@@ -63,6 +71,31 @@ impl Action for GetOutput {
             .bytes(200, "application/octet-stream", "The member.")
             .bytes(206, "application/x-tar", "The range that was asked for.");
     }
+}
+
+/// Whether the selector leaves open which of several archives is meant.
+fn are_several(job: &Job, selector: &Selector) -> bool {
+    let named = selector.task.as_deref();
+    let wanted = |task: &&Task| named.is_none_or(|name| name == task.name.as_str());
+    let instances = |task: &Task| task.members.counts().total();
+    selector.attempt.is_none() && job.tasks.iter().filter(wanted).map(instances).sum::<u32>() > 1
+}
+
+/// All of them as one tar, with a folder for each task and instance.
+async fn bundle(
+    service: &Service,
+    job: Job,
+    selector: &Selector,
+    wait: u32,
+) -> Result<Reply, Problem> {
+    let job = match job.ending() {
+        None if wait > 0 => jobs::wait(service, job.key(), wait).await?,
+        _ => job,
+    };
+    let body = bundle::read(service, &job, selector.task.as_deref())?;
+    let name = format!("attachment; filename=\"{}.tar\"", job.id);
+    let reply = Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "application/x-tar");
+    Ok(reply.about(&job).with(header::CONTENT_DISPOSITION, name))
 }
 
 /// The job and the attempt that is meant, waited for as long as there is
@@ -94,7 +127,10 @@ fn file_name(member: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::conformance::memory::World;
+    use shared::{
+        archive::{Step, Walker},
+        conformance::memory::World,
+    };
 
     use super::GetOutput;
 
@@ -206,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_several_archives_one_has_to_be_named() {
+    async fn of_several_archives_all_come_unless_one_is_named() {
         let world = World::new().await;
         let json = r#"{"tasks": [{"name": "one", "image": "a", "instances": 2},
                                  {"name": "two", "image": "a"}]}"#;
@@ -227,6 +263,44 @@ mod tests {
         ask("&task=two&attempt=2").await.refused(404, "not_found", "");
         assert_eq!(ask("&task=one&instance=1").await.expect(200).text(), "output 1");
         assert_eq!(ask("&task=two&attempt=1").await.expect(200).text(), "output 2");
+
+        let all = |more: &str| world.ask(&format!("/v1/jobs/{job}/output?{more}")).of(GetOutput);
+        let everything = all("").await.expect(200);
+        assert_eq!(everything.header("content-type"), Some("application/x-tar"));
+        assert_eq!(everything.header("tarpon-job-state"), Some("succeeded"));
+        let expected = ["one/0/Stdout", "one/1/Stdout", "two/0/Stdout"];
+        assert_eq!(streams(&everything.body), expected.map(str::to_owned));
+        let of_one = all("task=one").await.expect(200);
+        assert_eq!(streams(&of_one.body), expected[..2]);
+        assert_eq!(&all("task=two").await.expect(200).body[..6], b"Stdout");
+        all("attempt=1").await.refused(400, "invalid_field", "task");
+    }
+
+    /// The members of a tar that are streams.
+    fn streams(tar: &[u8]) -> Vec<String> {
+        let (mut walker, mut names) = (Walker::new(), Vec::new());
+        while let Ok(Step::Member(found)) = walker.step(0, tar) {
+            names.push(String::from_utf8(found.name).expect("a name in UTF-8"));
+        }
+        names.retain(|name| name.ends_with("Stdout"));
+        names
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_archives_are_waited_for_together() {
+        let world = World::new().await;
+        let json = r#"{"tasks": [{"name": "one", "image": "a"}, {"name": "two", "image": "a"}]}"#;
+        let job = world.submit(json).await.id;
+        let path = format!("/v1/jobs/{job}/output");
+        world.ask(&path).of(GetOutput).await.refused(409, "not_finished", "");
+        let waiting = world.ask(&path).query("wait", "60").of(GetOutput);
+        let ending = async {
+            world.run(job, 0, &MEMBERS).await;
+            world.run(job, 1, &MEMBERS).await
+        };
+        let (answer, _) = tokio::join!(waiting, ending);
+        assert_eq!(answer.clone().expect(200).header("tarpon-job-state"), Some("partly_failed"));
+        assert_eq!(streams(&answer.body), ["one/0/Stdout", "two/0/Stdout"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,8 +48,8 @@ pub struct ServeOptions {
     /// What runs the jobs.
     #[arg(long, value_enum, default_value_t = RuntimeChoice::Auto, env = "TARPON_RUNTIME")]
     pub runtime: RuntimeChoice,
-    /// Address of the container engine, such as `unix:///run/podman/podman.sock`;
-    /// Docker's own without it.
+    /// Address of the container engine, such as `unix:///run/user/1000/docker.sock`
+    /// or `tcp://127.0.0.1:2375`; Docker's own without it.
     #[arg(long, env = "DOCKER_HOST")]
     pub engine: Option<String>,
     /// CPUs that jobs may use in all; the machine's without it.
@@ -61,6 +61,10 @@ pub struct ServeOptions {
     /// Addresses that registries may have although they are not public.
     #[arg(long, value_name = "CIDR")]
     pub allow_registry_at: Vec<Cidr>,
+    /// Add no rules to this machine's packet filter: containers with network
+    /// access can then reach its own ports and the cloud's metadata service.
+    #[arg(long)]
+    pub leave_packet_filter: bool,
     /// Agent program to put into containers, in place of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
@@ -117,6 +121,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             ..Limits::default()
         },
         config: Config { public_url: public_url.clone(), longest_wait_seconds: LONGEST_WAIT },
+        backlog: Arc::default(),
     };
     first_project(&service, &data).await?;
 
@@ -188,7 +193,7 @@ async fn start_runtime(
         service: format!("unix:{}/{}", shared::agent::HOME, shared::agent::SOCKET),
         total: Some(total),
         registries: Guard::new(options.allow_registry_at.clone()),
-        shield: false,
+        shield: !options.leave_packet_filter,
     };
     Ok(DockerRuntime::connect(&engine, config).await?)
 }

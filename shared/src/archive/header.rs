@@ -35,21 +35,38 @@ pub(super) fn length(name: &[u8], target: &[u8]) -> u64 {
     long(target) + long(name) + BLOCK as u64
 }
 
+/// What a header says.
+pub(super) struct Entry<'a> {
+    pub kind: EntryType,
+    pub name: &'a [u8],
+    /// What a link says; empty for all else.
+    pub target: &'a [u8],
+    pub size: u64,
+    pub mode: u32,
+    pub mtime: u64,
+}
+
 /// Appends a member's header.
 pub(super) fn push(member: &Member, into: &mut Vec<u8>) {
-    push_long(EntryType::GNULongLink, member.target(), into);
-    push_long(EntryType::GNULongName, &member.name, into);
     let kind = match member.what {
         What::Open(..) | What::File(_) => EntryType::Regular,
         What::Folder => EntryType::Directory,
         What::Symlink(_) => EntryType::Symlink,
     };
-    let mut header = blank(kind, &member.name, member.size());
-    header.set_mode(member.mode);
-    header.set_mtime(member.mtime);
-    let target = member.target();
+    let (name, target) = (&*member.name, member.target());
+    let Member { mode, mtime, .. } = *member;
+    push_entry(&Entry { kind, name, target, size: member.size(), mode, mtime }, into);
+}
+
+/// Appends a header, and before it what does not fit into it.
+pub(super) fn push_entry(entry: &Entry<'_>, into: &mut Vec<u8>) {
+    push_long(EntryType::GNULongLink, entry.target, into);
+    push_long(EntryType::GNULongName, entry.name, into);
+    let mut header = blank(entry.kind, entry.name, entry.size);
+    header.set_mode(entry.mode);
+    header.set_mtime(entry.mtime);
     let gnu = header.as_gnu_mut().expect("it was made as one");
-    copy(target, &mut gnu.linkname);
+    copy(entry.target, &mut gnu.linkname);
     header.set_cksum();
     into.extend_from_slice(header.as_bytes());
 }

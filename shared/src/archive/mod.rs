@@ -18,6 +18,7 @@
 //! those of a container mean nothing elsewhere. Hard links and sparse files
 //! become plain files.
 
+mod bundle;
 mod gather;
 mod header;
 mod manifest;
@@ -28,6 +29,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::Unbundled;
 pub use gather::Gathering;
 pub use manifest::{Entry, Facts, Kind, Manifest, Note, Oddity};
 pub use pack::{Chunk, Packed, Packing, Threads};

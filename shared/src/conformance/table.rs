@@ -57,6 +57,7 @@ super::suite! {
     a_mark_goes_with_its_row,
     an_index_is_paged_whole,
     an_index_can_be_bounded,
+    rows_are_counted_as_far_as_asked,
     a_row_can_be_in_every_index,
     a_row_does_not_count_once_it_has_expired,
     an_expired_row_is_in_no_query,
@@ -550,6 +551,24 @@ pub async fn an_index_can_be_bounded(table: &dyn Table) {
     eventually(table, &bounded("", "2"), &["a"]).await;
     eventually(table, &bounded("2", "2#"), &["b", "c"]).await;
     eventually(table, &bounded("2#", "9"), &["d", "e"]).await;
+}
+
+pub async fn rows_are_counted_as_far_as_asked(table: &dyn Table) {
+    let (partition, shard) = (fresh(), fresh());
+    assert_eq!(table.count(&Query::partition(&partition), 10).await.unwrap(), 0);
+    for sort in ["a", "b", "c", "d", "e"] {
+        put_marked(table, &Key::new(&partition, sort), Index::Open, &mark(&shard, sort)).await;
+    }
+    let index = Query::index(Index::Open, &shard);
+    eventually(table, &index, &["a", "b", "c", "d", "e"]).await;
+    for query in [Query::partition(&partition), index] {
+        let few = Query { limit: 2, ..query.clone() };
+        assert_eq!(table.count(&few, 10).await.unwrap(), 5);
+        assert_eq!(table.count(&query, 5).await.unwrap(), 5);
+        assert_eq!(table.count(&query, 3).await.unwrap(), 3);
+        let bounded = Query { from: "b".to_owned(), to: Some("d".to_owned()), ..query };
+        assert_eq!(table.count(&bounded, 10).await.unwrap(), 2);
+    }
 }
 
 pub async fn a_row_can_be_in_every_index(table: &dyn Table) {

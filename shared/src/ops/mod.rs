@@ -5,11 +5,14 @@
 //! before: what it does is decided by what is stored.
 
 pub mod attempts;
+pub mod backlog;
+pub mod bundle;
 pub mod dispatch;
 pub mod duties;
 pub mod images;
 pub mod jobs;
 pub mod keys;
+pub mod leases;
 pub mod logs;
 pub mod objects;
 pub mod output;

@@ -3,6 +3,7 @@
 use data_encoding::HEXLOWER;
 use jiff::{SignedDuration, Timestamp};
 
+use super::leases;
 use crate::{
     job::{Name, ProjectId},
     platform::{Grant, GrantMethod, ObjectInfo, ObjectKey, ObjectsError, Range, SignedUrl},
@@ -37,6 +38,7 @@ pub async fn create_upload(
         (None, ObjectKey::user(project, &bucket, &key))
     } else {
         let id = HEXLOWER.encode(&clock.random::<16>());
+        leases::for_upload(service, project, &id).await?;
         let key = ObjectKey::upload(project, &id);
         (Some(id), key)
     };

@@ -138,6 +138,6 @@ fn stretch(archive: &Stretch, name: &str, found: &Found) -> Result<Stretch, Prob
     Ok(Stretch { within, content_type: None, ..archive.clone() })
 }
 
-fn malformed(why: &str) -> Problem {
+pub(super) fn malformed(why: &str) -> Problem {
     Problem::conflict("malformed_archive", format!("the archive cannot be read: {why}"))
 }

@@ -10,6 +10,7 @@
 //! | queue, image, access key | `<project>` | `queue#…`, `image#…`, `key#…` |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
+//! | lease of stored objects | `leases#<project>` | the job's or upload's id |
 
 use std::collections::BTreeMap;
 
@@ -131,6 +132,22 @@ pub fn project(id: ProjectId) -> Key {
     Key::new("projects", id.to_string())
 }
 
+/// A lease of stored objects.
+pub fn lease(project: ProjectId, id: &str) -> Key {
+    Key::new(format!("leases#{project}"), id)
+}
+
+/// Whether what is at `key` is a lease.
+pub fn is_lease(key: &Key) -> bool {
+    key.partition.starts_with("leases#")
+}
+
+/// The mark of what is due at `at`; `spread` tells rows apart.
+pub fn due_mark(spread: u128, at: Timestamp) -> Mark {
+    let shard = u32::try_from(spread % u128::from(DUE_SHARDS)).unwrap_or(0);
+    Mark { partition: due_partition(shard), sort: due_sort(at) }
+}
+
 /// A partition of the index of due rows.
 pub fn due_partition(shard: u32) -> String {
     format!("due#{shard}")
@@ -145,8 +162,7 @@ pub fn due_sort(at: Timestamp) -> String {
 pub fn job_row(job: &Job) -> Wanted {
     let mut marks = BTreeMap::new();
     if let Some(at) = job.due_at() {
-        let shard = u32::try_from(job.id.bits() % u128::from(DUE_SHARDS)).unwrap_or(0);
-        marks.insert(Index::Due, Mark { partition: due_partition(shard), sort: due_sort(at) });
+        marks.insert(Index::Due, due_mark(job.id.bits(), at));
     }
     if !job.claims().is_empty() {
         let urgency = 1_000 - i32::from(job.priority);

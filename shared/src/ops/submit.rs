@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    images, queues, record,
+    backlog, images, leases, objects, queues, record,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -75,6 +75,9 @@ pub async fn submit(
         }
         return earlier(service, project, &row, &hex(digest)).await;
     }
+    backlog::admit(service, project).await?;
+    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_large);
+    let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
     attach_inline(service, key, &mut submission.spec).await?;
     if let Some(stdin) = stdin {
         digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
@@ -90,18 +93,24 @@ pub async fn submit(
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();
         ops.push(Op::Put(token.clone(), Expect::Absent, wanted));
     }
+    ops.extend(lease.clone().map(leases::give_up));
     match service.platform.table.commit(ops).await {
         Ok(()) => {
             info!(job.id = %job.id, queue = %job.queue, tasks = job.tasks.len(), "job accepted");
             Ok(Accepted { job, repeated: false })
         }
         Err(TableError::Exists(taken)) if Some(&taken) == token.as_ref() => {
-            // Somebody was faster with the same token; what we stored is nobody's.
-            super::objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
+            // Somebody was faster with the same token; what we stored is
+            // nobody's, and the lease sees to it.
             match service.platform.table.get(&taken).await? {
                 Some(row) => earlier(service, project, &row, &request).await,
                 None => Err(Problem::Unavailable("a client token came and went".into())),
             }
+        }
+        Err(TableError::Stale(stale)) if Some(&stale) == lease.as_ref() => {
+            // What came after the lease had run out, nobody else knows of.
+            objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
+            Err(Problem::Unavailable("the inputs took too long to come".into()))
         }
         Err(other) => Err(other.into()),
     }
@@ -175,6 +184,11 @@ fn sources(task: &crate::job::TaskSpec) -> impl Iterator<Item = &Source> {
     task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source))
 }
 
+/// Whether it is kept outside of the spec.
+fn is_large(source: &Source) -> bool {
+    inline_length(source) > INLINE_KEPT
+}
+
 fn inline_length(source: &Source) -> usize {
     match source {
         Source::Inline(text) => text.len(),
@@ -187,10 +201,10 @@ async fn attach_inline(service: &Service, key: JobKey, spec: &mut JobSpec) -> Re
     for (place, task) in spec.tasks.iter_mut().enumerate() {
         let inputs = task.inputs.iter_mut().map(|input| &mut input.source);
         for (nth, source) in task.stdin.iter_mut().chain(inputs).enumerate() {
-            let Source::Inline(text) = &*source else { continue };
-            if text.len() <= INLINE_KEPT {
+            if !is_large(source) {
                 continue;
             }
+            let Source::Inline(text) = &*source else { continue };
             let bytes = BASE64
                 .decode(text.as_bytes())
                 .map_err(|error| Problem::internal(format!("inline input: {error}")))?;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
 use super::{
-    dispatch, duties, queues, record,
+    dispatch, duties, leases, queues, record,
     rows::{self, QueueKey},
 };
 use crate::{
-    job::{AttemptKey, Job, JobKey},
-    platform::{Index, Key, Query},
+    job::{AttemptKey, JobKey},
+    platform::{Index, Key, Query, Row},
     service::Service,
     wire::Problem,
 };
@@ -91,9 +91,7 @@ pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
         loop {
             let page = service.platform.table.query(&query).await?;
             for row in &page.rows {
-                let job: Job = rows::read(row)?;
-                // What failed is owed still, and said in the log.
-                let _ = duties::perform(service, job.key()).await;
+                see_to(service, row).await;
             }
             query.cursor = page.cursor;
             if query.cursor.is_none() {
@@ -102,6 +100,18 @@ pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Does what a due row calls for. What fails is owed still.
+async fn see_to(service: &Service, row: &Row) {
+    if let Some(job) = job_of(&row.key) {
+        // Said in the log, duty by duty.
+        let _ = duties::perform(service, job).await;
+    } else if rows::is_lease(&row.key)
+        && let Err(problem) = leases::end(service, row).await
+    {
+        warn!(lease = %row.key, error = %problem, "objects are left that nothing refers to");
+    }
 }
 
 /// Lets every queue start what it can; gives back slots whose attempt is over.

@@ -12,6 +12,9 @@ use jiff::Timestamp;
 
 use super::Source;
 
+/// Rows of a page at most.
+const MOST_ROWS: usize = 1_000;
+
 /// Where a row is: rows of one partition are ordered by `sort`, bytewise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -220,6 +223,22 @@ pub trait Table: Send + Sync {
     /// Rows of one partition, in order. The table itself answers as of the
     /// latest write; an index may lag.
     async fn query(&self, query: &Query) -> Result<Page, TableError>;
+
+    /// How many rows a query has, counted as far as `most`. Rows that expire
+    /// may count for a while after they have. An adapter that can count
+    /// without reading the rows does.
+    async fn count(&self, query: &Query, most: usize) -> Result<usize, TableError> {
+        let mut query = Query { limit: MOST_ROWS, ..query.clone() };
+        let mut count = 0;
+        loop {
+            let page = self.query(&query).await?;
+            count += page.rows.len();
+            query.cursor = page.cursor;
+            if count >= most || query.cursor.is_none() {
+                return Ok(count.min(most));
+            }
+        }
+    }
 
     /// All of the changes, or none: 1 to 100 of them, each on another key.
     /// When it returns, they are durable. The first change that fails its

@@ -73,6 +73,9 @@ async fn perform(
             let part = Range { start: ranged.part.start, end: Some(ranged.part.end) };
             let part = (!ranged.part.is_empty()).then_some(part);
             let found = objects.get(&grant.key, part).await?.ok_or_else(missing)?;
+            if found.info.etag != info.etag {
+                return Err(Problem::Unavailable("the object was replaced meanwhile".into()));
+            }
             let length = Some(found.part.end - found.part.start);
             let media_type =
                 found.info.content_type.as_deref().unwrap_or("application/octet-stream");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use redb::{Error, Range, ReadTransaction, Value};
-use shared::platform::{Page, Query, Row};
+use shared::platform::{Index, Page, Query, Row};
 
 use super::rows;
 
@@ -83,6 +83,23 @@ pub(super) fn run(
         }
     }
     Ok(walk.page)
+}
+
+/// How many places there are within the bounds, as far as `most`.
+pub(super) fn count(
+    read: &ReadTransaction,
+    index: Option<Index>,
+    bounds: &Bounds,
+    most: usize,
+) -> Result<usize, Error> {
+    if bounds.low >= bounds.high {
+        return Ok(0);
+    }
+    let range = &bounds.low[..]..&bounds.high[..];
+    Ok(match index {
+        None => read.open_table(rows::ROWS)?.range(range)?.take(most).count(),
+        Some(index) => read.open_table(rows::index_table(index))?.range(range)?.take(most).count(),
+    })
 }
 
 /// The row at `place`, unless it has expired.

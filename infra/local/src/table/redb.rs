@@ -104,6 +104,17 @@ impl Table for RedbTable {
         page.map_err(unavailable)
     }
 
+    async fn count(&self, query: &Query, most: usize) -> Result<usize, TableError> {
+        check_part(&query.partition)?;
+        let bounds =
+            Bounds::of(query).ok_or_else(|| refused("the cursor is not one of this table"))?;
+        let (store, index) = (Arc::clone(&self.store), query.index);
+        let walk = move || Ok(query::count(&store.read()?, index, &bounds, most)?);
+        let count: Result<_, StoreError> =
+            tokio::task::spawn_blocking(walk).await.map_err(unavailable)?;
+        count.map_err(unavailable)
+    }
+
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
         check_ops(&ops)?;
         let (answer, answered) = tokio::sync::oneshot::channel();

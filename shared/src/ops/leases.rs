@@ -1,0 +1,190 @@
+//! Stored objects that nothing may yet refer to.
+//!
+//! Objects and the table cannot be written in one step. So a lease is written
+//! before the objects are, and given up in the same commit as what refers to
+//! them is written; if that never comes, because the caller or we have died,
+//! the sweep finds a lease that has run out and removes the objects.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use super::{objects, rows};
+use crate::{
+    job::{JobKey, ProjectId},
+    platform::{Expect, Index, Key, ObjectKey, Op, Row, TableError, Wanted},
+    service::Service,
+    wire::Problem,
+};
+
+/// How long a submit may take to bring its inputs.
+const SUBMIT: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long an upload is kept for jobs to name it.
+const UPLOAD: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How long removing objects may take before it is begun again.
+const REMOVAL: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is removed when the lease runs out.
+#[derive(Debug, Serialize, Deserialize)]
+struct Lease {
+    v: u8,
+    /// The start of the objects' names.
+    prefix: String,
+    /// For spreading over the index of due rows.
+    spread: u32,
+}
+
+/// What a submit stores for its job is the job's, or nobody's.
+pub(super) async fn for_submit(service: &Service, job: JobKey) -> Result<Key, Problem> {
+    let key = rows::lease(job.project, &job.job.to_string());
+    take(service, key, ObjectKey::job_prefix(job), SUBMIT).await
+}
+
+/// An upload is kept for a while, whether it is used or not.
+pub(super) async fn for_upload(
+    service: &Service,
+    project: ProjectId,
+    id: &str,
+) -> Result<Key, Problem> {
+    let prefix = ObjectKey::upload(project, id).as_str().to_owned();
+    take(service, rows::lease(project, id), prefix, UPLOAD).await
+}
+
+async fn take(
+    service: &Service,
+    key: Key,
+    prefix: String,
+    lasting: SignedDuration,
+) -> Result<Key, Problem> {
+    let clock = &service.platform.clock;
+    let lease = Lease { v: 1, prefix, spread: u32::from_le_bytes(clock.random()) };
+    let wanted = row(&lease, clock.now() + lasting);
+    service.platform.table.commit(vec![Op::Put(key.clone(), Expect::Absent, wanted)]).await?;
+    Ok(key)
+}
+
+/// What refers to the objects is written in the same commit. Fails as stale
+/// once the lease has run out.
+pub(super) fn give_up(key: Key) -> Op {
+    Op::Delete(key, Expect::Version(1))
+}
+
+/// Removes what a lease that has run out stands for.
+///
+/// The lease is marked first: a submit that is still under way can then no
+/// longer commit, and loses nothing that it is told it has.
+pub(super) async fn end(service: &Service, found: &Row) -> Result<(), Problem> {
+    let lease: Lease = rows::read(found)?;
+    if found.version == 1 {
+        let marked = row(&lease, service.platform.clock.now() + REMOVAL);
+        let mark = Op::Put(found.key.clone(), Expect::Version(1), marked);
+        match service.platform.table.commit(vec![mark]).await {
+            // Given up meanwhile, or being ended by another.
+            Err(TableError::Stale(_)) => return Ok(()),
+            marked => marked?,
+        }
+    }
+    objects::delete_all(service, &lease.prefix).await?;
+    let delete = Op::Delete(found.key.clone(), Expect::Anything);
+    service.platform.table.commit(vec![delete]).await?;
+    info!(lease = %found.key, "objects that nothing refers to were removed");
+    Ok(())
+}
+
+fn row(lease: &Lease, until: Timestamp) -> Wanted {
+    let mark = rows::due_mark(lease.spread.into(), until);
+    Wanted { marks: BTreeMap::from([(Index::Due, mark)]), ..rows::plain(lease) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::{StreamExt, stream};
+
+    use super::*;
+    use crate::{
+        conformance::memory::World,
+        ops::submit,
+        platform::{ByteStream, Objects, Put, one_chunk},
+        wire::submit::JobRequest,
+    };
+
+    async fn submit(world: &World, json: &str, stdin: Option<ByteStream>) -> Result<(), Problem> {
+        let (job, tasks) = JobRequest::parse(json.as_bytes()).unwrap();
+        let submission = job.check(tasks, &world.service.limits).unwrap();
+        let bytes = json.as_bytes();
+        let submitted =
+            submit::submit(&world.service, world.project, submission, bytes, stdin).await;
+        submitted.map(|_| ())
+    }
+
+    async fn stored(world: &World) -> usize {
+        let start = format!("{}/", world.project);
+        world.memory.objects.list(&start, None, 100).await.unwrap().objects.len()
+    }
+
+    fn leases(world: &World) -> usize {
+        world.memory.table.rows().iter().filter(|row| rows::is_lease(&row.key)).count()
+    }
+
+    async fn later(world: &World, hours: u64) {
+        tokio::time::sleep(Duration::from_hours(hours)).await;
+        world.settle().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inputs_of_an_accepted_job_are_its_own() {
+        let world = World::new().await;
+        submit(&world, r#"{"image": "a"}"#, Some(one_chunk("input"))).await.unwrap();
+        assert_eq!((stored(&world).await, leases(&world)), (1, 0));
+        later(&world, 2).await;
+        assert_eq!(stored(&world).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inputs_of_a_submit_that_died_are_removed() {
+        let world = World::new().await;
+        let large = "A".repeat(12 << 10);
+        let json = format!(
+            r#"{{"image": "a", "inputs": [{{"path": "/in", "source": {{"inline": "{large}"}}}}]}}"#
+        );
+        // It never comes to its end, and the caller goes away.
+        let body = stream::pending().boxed();
+        let dying = submit(&world, &json, Some(body));
+        drop(tokio::time::timeout(Duration::from_secs(1), dying).await);
+        assert_eq!((stored(&world).await, leases(&world)), (1, 1));
+        later(&world, 2).await;
+        assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_submit_that_took_too_long_is_told_so_and_leaves_nothing() {
+        let world = World::new().await;
+        let slow = stream::once(async {
+            tokio::time::sleep(Duration::from_hours(3)).await;
+            Ok("late".into())
+        });
+        let submitting = submit(&world, r#"{"image": "a"}"#, Some(slow.boxed()));
+        let (submitted, ()) = tokio::join!(submitting, later(&world, 2));
+        assert!(matches!(submitted, Err(Problem::Unavailable(_))), "{submitted:?}");
+        later(&world, 2).await;
+        assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_is_kept_for_a_month() {
+        let world = World::new().await;
+        let upload = objects::create_upload(&world.service, world.project, None, None).await;
+        let key = ObjectKey::upload(world.project, &upload.unwrap().id.unwrap());
+        world.memory.objects.put(&key, one_chunk("x"), Put::default()).await.unwrap();
+        later(&world, 29 * 24).await;
+        assert_eq!(stored(&world).await, 1);
+        later(&world, 2 * 24).await;
+        assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+    }
+}
