@@ -39,6 +39,12 @@ async fn tasks_run_in_the_order_of_their_edges(world: &mut World) {
     assert_eq!((first.stdout(), last.stdout()), ("first\n", "last\n"));
     assert!(first.times().1 <= last.times().0);
     assert_eq!(archive("mourner").await.stdout(), "alas\n");
+    let all = client.get(&format!("/v1/jobs/{id}/output")).await.expect(200);
+    let mut all = tests::Bundle::read(&all.body);
+    for task in ["last", "first", "bad", "mourner"] {
+        assert_eq!(all.take(&format!("{task}/0/")), archive(task).await.members);
+    }
+    assert!(all.is_empty());
     client.get(&format!("/v1/jobs/{id}/output?task=heir")).await.problem(404, "not_found");
     client.get(&format!("/v1/jobs/{id}/output?task=other")).await.problem(404, "not_found");
 }
@@ -49,14 +55,18 @@ async fn a_task_of_many_instances_has_an_archive_each(world: &mut World) {
     let id = client.submit(job).await;
     let view = client.finish_as(&id, "succeeded").await;
     assert_eq!(view["tasks"][0]["instances"]["succeeded"], 6);
+    let all = client.get(&format!("/v1/jobs/{id}/output")).await.expect(200);
+    let mut all = tests::Bundle::read(&all.body);
     let mut times = Vec::new();
     for instance in 0..6 {
         let path = format!("/v1/jobs/{id}/output?instance={instance}");
         let archive = tests::Archive::read(client.get(&path).await.expect(200).body);
         let told = archive.manifest["attempt"].as_str().unwrap().to_owned();
         assert!(told.ends_with(&format!("-1-0-{instance}-1")), "{told}");
+        assert_eq!(all.take(&format!("main/{instance}/")), archive.members);
         times.push(archive.times());
     }
+    assert!(all.is_empty());
     assert!(crate::queues::most_at_once(&times) <= 2, "{times:?}");
     client.get(&format!("/v1/jobs/{id}/output?instance=6")).await.problem(404, "not_found");
 }

@@ -43,6 +43,38 @@ pub enum MemberKind {
     Symlink(String),
 }
 
+/// What is in a tar of several archives, each in a folder of its own.
+#[derive(Debug)]
+pub struct Bundle {
+    members: BTreeMap<String, Member>,
+}
+
+impl Bundle {
+    /// Takes `bytes` apart.
+    pub fn read(bytes: &[u8]) -> Self {
+        let mut tar = tar::Archive::new(bytes);
+        let entries = tar.entries().expect("it is a tar");
+        let named = |entry: std::io::Result<tar::Entry<'_, _>>| {
+            let mut entry = entry.expect("the tar is sound");
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            (name, member(&mut entry))
+        };
+        Bundle { members: entries.map(named).collect() }
+    }
+
+    /// Takes out what is in this folder, by its names there.
+    pub fn take(&mut self, folder: &str) -> BTreeMap<String, Member> {
+        let inside = |name: &String| name.starts_with(folder);
+        let taken = self.members.extract_if(.., |name, _| inside(name));
+        taken.map(|(name, member)| (name[folder.len()..].to_owned(), member)).collect()
+    }
+
+    /// Whether all that there was has been taken out.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
 impl Archive {
     /// Takes `bytes` apart, and asserts all that holds for every archive.
     pub fn read(bytes: Bytes) -> Self {

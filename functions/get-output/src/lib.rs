@@ -95,7 +95,9 @@ async fn bundle(
     let body = bundle::read(service, &job, selector.task.as_deref())?;
     let name = format!("attachment; filename=\"{}.tar\"", job.id);
     let reply = Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "application/x-tar");
-    Ok(reply.about(&job).with(header::CONTENT_DISPOSITION, name))
+    // What a run has brought home changes no more: a reader may start anew.
+    let tag = format!("\"run-{}\"", job.run);
+    Ok(reply.about(&job).with(header::ETAG, tag).with(header::CONTENT_DISPOSITION, name))
 }
 
 /// The job and the attempt that is meant, waited for as long as there is

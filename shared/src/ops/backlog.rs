@@ -13,8 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     job::ProjectId,
-    platform::{Index, Query},
-    service::Service,
+    platform::{Index, Platform, Query},
     wire::Problem,
 };
 
@@ -36,29 +35,34 @@ struct Count {
     at: Timestamp,
 }
 
-/// Makes room for one more job of the project, or refuses it.
-pub async fn admit(service: &Service, project: ProjectId) -> Result<(), Problem> {
-    let now = service.platform.clock.now();
-    let limit = service.limits.open_jobs;
-    // Held during the count, so that of many that wait for one, one counts.
-    let mut counts = service.backlog.counts.lock().await;
-    let known = counts.get(&project).copied();
-    let count = match known.filter(|count| count.is_good(limit, now)) {
-        Some(count) => count,
-        None => Count { open: count_open(service, project, limit).await?, at: now },
-    };
-    if count.open >= limit {
-        counts.insert(project, count);
-        let detail = format!("the project has {limit} unfinished jobs, and may not have more");
-        return Err(Problem::TooMany(detail.into()));
+impl Backlog {
+    /// Makes room for one more job of the project, which may have `limit`, or
+    /// refuses it.
+    pub async fn admit(
+        &self,
+        platform: &Platform,
+        project: ProjectId,
+        limit: usize,
+    ) -> Result<(), Problem> {
+        let now = platform.clock.now();
+        // Held during the count, so that of many that wait for one, one counts.
+        let mut counts = self.counts.lock().await;
+        let known = counts.get(&project).copied();
+        let count = match known.filter(|count| count.is_good(limit, now)) {
+            Some(count) => count,
+            None => {
+                let open = Query::index(Index::Open, project.to_string());
+                Count { open: platform.table.count(&open, limit).await?, at: now }
+            }
+        };
+        if count.open >= limit {
+            counts.insert(project, count);
+            let detail = format!("the project has {limit} unfinished jobs, and may not have more");
+            return Err(Problem::TooMany(detail.into()));
+        }
+        counts.insert(project, Count { open: count.open + 1, ..count });
+        Ok(())
     }
-    counts.insert(project, Count { open: count.open + 1, ..count });
-    Ok(())
-}
-
-async fn count_open(service: &Service, project: ProjectId, limit: usize) -> Result<usize, Problem> {
-    let open = Query::index(Index::Open, project.to_string());
-    Ok(service.platform.table.count(&open, limit).await?)
 }
 
 impl Count {

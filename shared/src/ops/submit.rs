@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    backlog, images, leases, objects, queues, record,
+    images, leases, objects, queues, record,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -75,7 +75,7 @@ pub async fn submit(
         }
         return earlier(service, project, &row, &hex(digest)).await;
     }
-    backlog::admit(service, project).await?;
+    service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
     let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_large);
     let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
     attach_inline(service, key, &mut submission.spec).await?;

@@ -19,7 +19,8 @@ use super::{
 ///
 /// The archive is a tar: `Stdout`, `Stderr`, every output under its path
 /// without the leading slash, and `manifest.json`. It is saved as JOB.tar. A
-/// broken connection is taken up where it broke.
+/// broken connection is taken up where it broke. Of a job of several tasks or
+/// instances all archives come as one, each in its folder: TASK/INSTANCE/.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:

@@ -41,10 +41,11 @@ pub async fn perform(session: &Session, args: Args) -> Result<u8, Failure> {
     let mut code = 0;
     let mut late = 0;
     loop {
-        status.say(&match waits.len() {
-            1 => "waiting for 1 job".to_owned(),
-            count => format!("waiting for {count} jobs"),
-        });
+        match waits.len() {
+            0 => break,
+            1 => status.say("waiting for 1 job"),
+            count => status.say(&format!("waiting for {count} jobs")),
+        }
         let Some(ended) = waits.next().await else { break };
         let Some(ended) = ended? else {
             late += 1;
