@@ -1,6 +1,9 @@
 //! The container engine alone, by its own API: what containers cost without us.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use bollard::{
     Docker,
@@ -11,13 +14,16 @@ use bollard::{
     },
 };
 use futures::StreamExt;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 /// CPUs and MiB of every container that is measured, ours and bare ones.
 pub const RESOURCES: (f64, i64) = (1.0, 256);
 
 /// The image that they are of: the stories' own.
 const IMAGE: &str = "tarpon/probe";
+
+/// However slow the engine is, waiting for it comes to an end.
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The engine.
 #[derive(Clone)]
@@ -91,12 +97,17 @@ impl Removals {
     pub async fn of(&mut self, job: &str) -> Instant {
         let hex = job.strip_prefix("job-").expect("it is a job's id");
         let name = format!("att-{hex}-1-0-0-1");
-        loop {
-            if let Some(at) = self.known.remove(&name) {
-                return at;
+        let waiting = async {
+            loop {
+                if let Some(at) = self.known.remove(&name) {
+                    return at;
+                }
+                let (name, at) = self.told.recv().await.expect("the engine goes on telling");
+                // Its server's own mark comes last.
+                let attempt = name.rsplit_once('-').map_or(&*name, |(attempt, _)| attempt);
+                self.known.insert(attempt.to_owned(), at);
             }
-            let (name, at) = self.told.recv().await.expect("the engine goes on telling");
-            self.known.insert(name, at);
-        }
+        };
+        timeout(LONGEST, waiting).await.expect("the container is removed in time")
     }
 }
