@@ -5,6 +5,7 @@
 //! the network are then not held up by the digests, nor they by them.
 
 use std::{
+    collections::VecDeque,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
@@ -27,6 +28,10 @@ const CHUNK: usize = 256 * 1024;
 
 /// How many chunks may wait to be hashed.
 const WAITING: usize = 8;
+
+/// How many chunks that went out are remembered: those that wait to be hashed,
+/// and one each that is being hashed and sent.
+const MOST_SENT: usize = WAITING + 2;
 
 /// `O_NONBLOCK`, the same on every processor we are built for: opening what
 /// has become a named pipe must not wait for somebody to write to it.
@@ -119,6 +124,7 @@ impl Packing {
             sink,
             hashing: Hashing::start(threads),
             buffer: Vec::with_capacity(CHUNK.min(self.small())),
+            sent: VecDeque::new(),
             segments: Vec::new(),
             late: Vec::new(),
             odd: Vec::new(),
@@ -180,6 +186,9 @@ struct Writer<'a> {
     sink: &'a mut dyn FnMut(Chunk) -> io::Result<()>,
     hashing: Hashing,
     buffer: Vec<u8>,
+    /// Chunks that went out, the oldest first: memory that was touched before
+    /// is used again, which is much cheaper than new memory.
+    sent: VecDeque<Arc<Vec<u8>>>,
     /// Which parts of the buffer are members' bytes.
     segments: Vec<Segment>,
     /// What was seen while reading.
@@ -216,6 +225,17 @@ impl Writer<'_> {
 
     /// Reads up to `size` bytes; how many there were, and what was odd.
     fn contents(&mut self, file: &File, size: u64) -> io::Result<(u64, Option<Oddity>)> {
+        let (got, broken) = self.read(file, size)?;
+        // Looked at once, and late: a call less for each of very many files.
+        let oddity = match file.metadata() {
+            Ok(metadata) if !metadata.is_file() => Some(Oddity::Unreadable),
+            Ok(metadata) if metadata.len() > size => broken.or(Some(Oddity::Grew)),
+            Ok(_) | Err(_) => broken,
+        };
+        Ok((got, oddity))
+    }
+
+    fn read(&mut self, file: &File, size: u64) -> io::Result<(u64, Option<Oddity>)> {
         let mut got = 0;
         while got < size {
             self.room(1)?;
@@ -231,8 +251,7 @@ impl Writer<'_> {
                 Err(_) => return Ok((got, Some(Oddity::Unreadable))),
             }
         }
-        let grew = file.metadata().is_ok_and(|metadata| metadata.len() > size);
-        Ok((got, grew.then_some(Oddity::Grew)))
+        Ok((got, None))
     }
 
     /// Zeros in the place of bytes that are not there.
@@ -259,15 +278,26 @@ impl Writer<'_> {
     fn room(&mut self, count: usize) -> io::Result<()> {
         if self.buffer.capacity() - self.buffer.len() < count {
             self.flush()?;
+            self.buffer = self.used_buffer().unwrap_or_default();
             self.buffer.reserve_exact(CHUNK.max(count));
         }
         Ok(())
+    }
+
+    /// The oldest chunk's memory, if nobody reads it any more.
+    fn used_buffer(&mut self) -> Option<Vec<u8>> {
+        let oldest = self.sent.pop_front_if(|chunk| Arc::strong_count(chunk) == 1)?;
+        let mut buffer = Arc::into_inner(oldest)?;
+        buffer.clear();
+        Some(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let chunk = Arc::new(std::mem::take(&mut self.buffer));
         let segments = std::mem::take(&mut self.segments);
         self.hashing.add(Part { chunk: Arc::clone(&chunk), segments })?;
+        self.sent.push_back(Arc::clone(&chunk));
+        self.sent.truncate(MOST_SENT);
         (self.sink)(Chunk(chunk))
     }
 }
@@ -278,12 +308,7 @@ fn rewound(file: &Arc<File>) -> io::Result<Arc<File>> {
 }
 
 fn open(member: &Member) -> io::Result<File> {
-    let path = member.path();
-    let file = OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no longer a file"));
-    }
-    Ok(file)
+    OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(member.path())
 }
 
 /// Some bytes of the archive, and which of them are members'.

@@ -72,7 +72,7 @@ impl Count {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "conformance"))]
 mod tests {
     use std::time::Duration;
 

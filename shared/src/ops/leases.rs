@@ -100,7 +100,7 @@ fn row(lease: &Lease, until: Timestamp) -> Wanted {
     Wanted { marks: BTreeMap::from([(Index::Due, mark)]), ..rows::plain(lease) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "conformance"))]
 mod tests {
     use std::time::Duration;
 
