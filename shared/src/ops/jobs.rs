@@ -187,7 +187,8 @@ impl Partitions {
     fn new(service: &Service, project: ProjectId, filter: &Filter, after: Option<JobId>) -> Self {
         let now = service.platform.clock.now();
         let months = MONTHS.months();
-        let oldest = now.to_zoned(TimeZone::UTC).checked_sub(months).map(|then| then.timestamp());
+        let oldest =
+            now.to_zoned_datetime(TimeZone::UTC).checked_sub(months).map(|then| then.timestamp());
         Partitions {
             project,
             open: filter.only_open(),
@@ -205,7 +206,8 @@ impl Iterator for Partitions {
         let query = if self.open {
             Query::index(Index::Open, self.project.to_string())
         } else {
-            let first = at.to_zoned(TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
+            let first =
+                at.to_zoned_datetime(TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
             self.next = first.timestamp().checked_sub(jiff::SignedDuration::from_secs(1)).ok();
             let month = at.strftime("%Y%m").to_string();
             Query::partition(rows::job_partition(self.project, &month))

@@ -1,0 +1,84 @@
+//! Stored objects that nothing may yet refer to.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use shared::{
+    conformance::memory::World,
+    ops::{objects, rows, submit},
+    platform::{ByteStream, ObjectKey, Objects, Put, one_chunk},
+    wire::{Problem, submit::JobRequest},
+};
+
+async fn submit(world: &World, json: &str, stdin: Option<ByteStream>) -> Result<(), Problem> {
+    let (job, tasks) = JobRequest::parse(json.as_bytes()).unwrap();
+    let submission = job.check(tasks, &world.service.limits).unwrap();
+    let bytes = json.as_bytes();
+    let submitted = submit::submit(&world.service, world.project, submission, bytes, stdin).await;
+    submitted.map(|_| ())
+}
+
+async fn stored(world: &World) -> usize {
+    let start = format!("{}/", world.project);
+    world.memory.objects.list(&start, None, 100).await.unwrap().objects.len()
+}
+
+fn leases(world: &World) -> usize {
+    world.memory.table.rows().iter().filter(|row| rows::is_lease(&row.key)).count()
+}
+
+async fn later(world: &World, hours: u64) {
+    tokio::time::sleep(Duration::from_hours(hours)).await;
+    world.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_of_an_accepted_job_are_its_own() {
+    let world = World::new().await;
+    submit(&world, r#"{"image": "a"}"#, Some(one_chunk("input"))).await.unwrap();
+    assert_eq!((stored(&world).await, leases(&world)), (1, 0));
+    later(&world, 2).await;
+    assert_eq!(stored(&world).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_of_a_submit_that_died_are_removed() {
+    let world = World::new().await;
+    let large = "A".repeat(12 << 10);
+    let json = format!(
+        r#"{{"image": "a", "inputs": [{{"path": "/in", "source": {{"inline": "{large}"}}}}]}}"#
+    );
+    // It never comes to its end, and the caller goes away.
+    let body = stream::pending().boxed();
+    let dying = submit(&world, &json, Some(body));
+    drop(tokio::time::timeout(Duration::from_secs(1), dying).await);
+    assert_eq!((stored(&world).await, leases(&world)), (1, 1));
+    later(&world, 2).await;
+    assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_that_took_too_long_is_told_so_and_leaves_nothing() {
+    let world = World::new().await;
+    let slow = stream::once(async {
+        tokio::time::sleep(Duration::from_hours(3)).await;
+        Ok("late".into())
+    });
+    let submitting = submit(&world, r#"{"image": "a"}"#, Some(slow.boxed()));
+    let (submitted, ()) = tokio::join!(submitting, later(&world, 2));
+    assert!(matches!(submitted, Err(Problem::Unavailable(_))), "{submitted:?}");
+    later(&world, 2).await;
+    assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_kept_for_a_month() {
+    let world = World::new().await;
+    let upload = objects::create_upload(&world.service, world.project, None, None).await;
+    let key = ObjectKey::upload(world.project, &upload.unwrap().id.unwrap());
+    world.memory.objects.put(&key, one_chunk("x"), Put::default()).await.unwrap();
+    later(&world, 29 * 24).await;
+    assert_eq!(stored(&world).await, 1);
+    later(&world, 2 * 24).await;
+    assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+}

@@ -1,0 +1,6 @@
+//! Verbs that no function has to itself, on a platform in memory.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
+
+mod backlog;
+mod leases;
