@@ -1,8 +1,11 @@
 //! The only loop that changes a job.
 
-use tracing::{info, instrument};
+use tracing::{info, instrument, warn};
 
-use super::rows::{self, QueueKey};
+use super::{
+    duties::chain,
+    rows::{self, QueueKey},
+};
 use crate::{
     job::{Event, Job, JobKey},
     platform::{Expect, Op, Row, TableError},
@@ -60,11 +63,19 @@ pub async fn record_with(
             return Ok(Recorded { job, changed: false });
         }
         let mut ops = vec![replace(&row, &next)];
-        ops.extend(freed(&job, &next));
+        // A commit takes one change of a set. Attempts that end together are
+        // rare, and a slot that we die before giving back is found by a sweep.
+        let mut freed = freed(&job, &next).into_iter();
+        ops.extend(freed.next());
         ops.extend(more(&job, &next));
         match service.platform.table.commit(ops).await {
             Ok(()) => {
                 diary(&job, &next, event);
+                for leave in freed {
+                    if let Err(error) = service.platform.table.commit(vec![leave]).await {
+                        warn!(job.id = %next.id, error = chain(&error), "a slot is not given back yet");
+                    }
+                }
                 return Ok(Recorded { job: next, changed: true });
             }
             Err(TableError::Stale(_)) => {}

@@ -4,3 +4,4 @@
 
 mod backlog;
 mod leases;
+mod slots;
