@@ -21,8 +21,9 @@ use crate::{
     wire::Problem,
 };
 
-/// The most pieces of one batch; with the head they fit one commit.
-const PIECES: usize = 64;
+/// The most pieces of one batch: 2 MiB, which with the head fit one commit of
+/// any table (DynamoDB's carry 4 MB).
+const PIECES: usize = 32;
 
 /// The most bytes of one piece.
 const PIECE_BYTES: usize = 64 << 10;
