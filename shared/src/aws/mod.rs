@@ -1,0 +1,1 @@
+//! The AWS platform: DynamoDB, S3, ECS; and the Lambda host.
