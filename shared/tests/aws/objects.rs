@@ -1,0 +1,46 @@
+//! The objects on S3 are objects, and what else they promise.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::{http::HttpConnector, orchestrator::HttpRequest};
+use bytes::Bytes;
+use shared::{
+    conformance::objects::{Call, Caller, Subject},
+    platform::Range,
+};
+
+use super::world;
+
+/// Sends a request as it is: whoever tidied up its path would break the signature.
+struct Client(Connector);
+
+#[async_trait]
+impl Caller for Client {
+    async fn call(&self, call: Call) -> (u16, Bytes) {
+        let Call { method, url, range, body } = call;
+        let mut request = http::Request::builder().method(method).uri(&url.url);
+        for (name, value) in &url.headers {
+            request = request.header(name, value);
+        }
+        if let Some(Range { start, end }) = range {
+            let last = end.map(|end| (end - 1).to_string()).unwrap_or_default();
+            request = request.header("range", format!("bytes={start}-{last}"));
+        }
+        let request = request.body(SdkBody::from(body)).unwrap();
+        let answer = self.0.call(HttpRequest::try_from(request).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = aws_sdk_s3::primitives::ByteStream::new(answer.into_body());
+        (status, body.collect().await.unwrap().into_bytes())
+    }
+}
+
+async fn subject() -> (Box<Subject>, ()) {
+    let objects = Arc::new(world::objects(&world::aws().await).await);
+    let caller = Arc::new(Client(Connector::builder().build_http()));
+    (Box::new(Subject { objects, caller }), ())
+}
+
+shared::objects_suite!(subject);
