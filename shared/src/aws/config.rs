@@ -50,6 +50,7 @@ const FOR_PARTS: Patience = Patience {
 /// The ways to AWS's APIs. A client is made when it is first asked for.
 pub struct Aws {
     sdk: SdkConfig,
+    endpoint: Option<String>,
     path_style: bool,
     meter: Option<Meter>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
@@ -72,6 +73,7 @@ impl Aws {
             .await;
         Aws {
             sdk,
+            endpoint: None,
             path_style: is_elsewhere(),
             meter: None,
             dynamodb: OnceLock::new(),
@@ -79,17 +81,20 @@ impl Aws {
         }
     }
 
-    /// The same, but to another address.
+    /// The same, but DynamoDB and S3 are at this address, whatever the environment says.
     #[must_use]
     pub fn at(self, endpoint: &str) -> Self {
-        let sdk = self.sdk.into_builder().endpoint_url(endpoint).build();
-        Aws { sdk, path_style: true, dynamodb: OnceLock::new(), s3: OnceLock::new(), ..self }
+        Aws { endpoint: Some(endpoint.to_owned()), path_style: true, ..self.without_clients() }
     }
 
     /// The same, with every call noted in `meter`.
     #[must_use]
     pub fn metered(self, meter: &Meter) -> Self {
-        Aws { meter: Some(meter.clone()), dynamodb: OnceLock::new(), s3: OnceLock::new(), ..self }
+        Aws { meter: Some(meter.clone()), ..self.without_clients() }
+    }
+
+    fn without_clients(self) -> Self {
+        Aws { dynamodb: OnceLock::new(), s3: OnceLock::new(), ..self }
     }
 
     /// What a client of any other API is to be made from.
@@ -106,6 +111,9 @@ impl Aws {
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let make = || {
             let mut config = aws_sdk_dynamodb::config::Builder::from(&self.sdk);
+            if let Some(endpoint) = &self.endpoint {
+                config = config.endpoint_url(endpoint);
+            }
             if let Some(meter) = &self.meter {
                 config = config.interceptor(meter.clone());
             }
@@ -120,6 +128,9 @@ impl Aws {
             let mut config = aws_sdk_s3::config::Builder::from(&self.sdk)
                 .timeout_config(timeouts(FOR_PARTS))
                 .force_path_style(self.path_style);
+            if let Some(endpoint) = &self.endpoint {
+                config = config.endpoint_url(endpoint);
+            }
             if let Some(meter) = &self.meter {
                 config = config.interceptor(meter.clone());
             }

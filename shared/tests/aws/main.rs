@@ -6,5 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "an outcome that should not be is a failed test")]
 
 mod objects;
+mod objects_faults;
 mod table;
+mod table_faults;
+mod wire;
 mod world;

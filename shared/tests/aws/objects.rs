@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::{http::HttpConnector, orchestrator::HttpRequ
 use bytes::Bytes;
 use shared::{
     conformance::objects::{Call, Caller, Subject},
-    platform::Range,
+    platform::{Range, SignedUrl},
 };
 
 use super::world;
@@ -35,6 +35,12 @@ impl Caller for Client {
         let body = aws_sdk_s3::primitives::ByteStream::new(answer.into_body());
         (status, body.collect().await.unwrap().into_bytes())
     }
+}
+
+/// What whoever has the URL gets.
+pub async fn get(url: &SignedUrl) -> (u16, Bytes) {
+    let call = Call { method: "GET", url: url.clone(), range: None, body: Bytes::new() };
+    Client(Connector::builder().build_http()).call(call).await
 }
 
 async fn subject() -> (Box<Subject>, ()) {

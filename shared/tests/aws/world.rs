@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
+use bytes::Bytes;
 use jiff::Timestamp;
 use shared::{
     aws::{
@@ -31,6 +32,19 @@ impl Clock for SystemClock {
     }
 }
 
+/// Where time stands still.
+pub struct At(pub Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        SystemClock.fill_random(bytes);
+    }
+}
+
 pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
@@ -51,8 +65,24 @@ pub fn fresh(what: &str) -> String {
     format!("{what}-{:016x}", u64::from_be_bytes(random))
 }
 
-/// A table of its own, as the platform's template makes it.
+/// Bytes that do not compress.
+pub fn noise(size: usize) -> Bytes {
+    let mut bytes = vec![0; size];
+    clock().fill_random(&mut bytes);
+    bytes.into()
+}
+
+/// A table of its own.
 pub async fn table(aws: &Aws) -> DynamoTable {
+    open_table(aws, &new_table(aws).await)
+}
+
+pub fn open_table(aws: &Aws, name: &str) -> DynamoTable {
+    DynamoTable::new(aws.dynamodb(), name, clock())
+}
+
+/// Makes a table as the platform's template does, and tells its name.
+pub async fn new_table(aws: &Aws) -> String {
     let name = fresh("table");
     let attribute = |name: &str| {
         let text = AttributeDefinition::builder().attribute_name(name);
@@ -77,14 +107,23 @@ pub async fn table(aws: &Aws) -> DynamoTable {
         .send()
         .await
         .unwrap();
-    DynamoTable::new(aws.dynamodb(), name, clock())
+    name
 }
 
 /// A bucket of its own.
 pub async fn objects(aws: &Aws) -> S3Objects {
+    open_objects(aws, &new_bucket(aws).await)
+}
+
+pub fn open_objects(aws: &Aws, bucket: &str) -> S3Objects {
+    S3Objects::new(aws.s3(), bucket, clock())
+}
+
+/// Makes a bucket, and tells its name.
+pub async fn new_bucket(aws: &Aws) -> String {
     let name = fresh("bucket");
     aws.s3().create_bucket().bucket(&name).send().await.unwrap();
-    S3Objects::new(aws.s3(), name, clock())
+    name
 }
 
 fn schema([partition, sort]: [&str; 2]) -> Vec<KeySchemaElement> {
