@@ -19,7 +19,7 @@ test: build images probe testers ## everything: units, conformance, stories, in 
 	cargo nextest run --workspace --no-fail-fast
 
 test-aws: ## the AWS adapters, against a stand-in for AWS's APIs
-	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --test aws
+	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --lib --test aws
 
 run: build ## serve until interrupted
 	$(RELEASE) serve

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::{http::HttpConnector, orchestrator::HttpRequ
 use bytes::Bytes;
 use shared::{
     conformance::objects::{Call, Caller, Subject},
-    platform::{Range, SignedUrl},
+    platform::{Grant, GrantMethod, ObjectKey, Range, SignedUrl},
 };
 
 use super::world;
@@ -50,3 +50,20 @@ async fn subject() -> (Box<Subject>, ()) {
 }
 
 shared::objects_suite!(subject);
+
+#[tokio::test]
+async fn a_url_for_nothing_takes_nothing_else() {
+    let (subject, ()) = subject().await;
+    let Subject { objects, caller } = *subject;
+    let key = ObjectKey::stored("a");
+    let expires_at = world::clock().now() + jiff::SignedDuration::from_mins(5);
+    let method = GrantMethod::Put { if_absent: true, length: Some(0) };
+    let url = objects.sign(&Grant { method, key: key.clone(), expires_at }).await.unwrap();
+    let mut longer = url.clone();
+    longer.headers.retain(|(name, _)| name != "content-length");
+    for (url, body, expected) in [(longer, "x", 403), (url, "", 200)] {
+        let call = Call { method: "PUT", url, range: None, body: body.into() };
+        assert_eq!(caller.call(call).await.0, expected, "{body:?}");
+    }
+    assert_eq!(objects.info(&key).await.unwrap().unwrap().size, 0);
+}
