@@ -7,7 +7,7 @@ STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile stati
 export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run build images check advisories bench doc fmt tools testers agent probe doctor
+.PHONY: help demo test test-aws run build images check advisories bench doc fmt tools testers agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,6 +17,9 @@ demo: build images ## run both images on real input against a server of its own
 
 test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
+
+test-aws: ## the AWS adapters, against a stand-in for AWS's APIs
+	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --lib --test aws
 
 run: build ## serve until interrupted
 	$(RELEASE) serve

@@ -11,6 +11,8 @@ pub mod job;
 
 #[cfg(feature = "service")]
 pub mod auth;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "service")]

@@ -1,0 +1,9 @@
+//! The AWS platform: DynamoDB, S3, ECS; and the Lambda host.
+
+pub mod config;
+pub mod meter;
+pub mod objects;
+pub mod table;
+
+mod doubt;
+mod pace;
