@@ -1,1 +1,3 @@
 //! The AWS platform: DynamoDB, S3, ECS; and the Lambda host.
+
+pub mod host;
