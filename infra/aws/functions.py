@@ -58,7 +58,7 @@ def allow(actions, resource, condition=""):
 # What every function does: log, and learn the master key.
 ALWAYS = [
     allow("logs:CreateLogStream logs:PutLogEvents", "!GetAtt FunctionLogs.Arn"),
-    allow("secretsmanager:GetSecretValue", "!Ref MasterKey"),
+    allow("secretsmanager:GetSecretValue", "!GetAtt MasterKey.Id"),
 ]
 
 GRANTS = {
@@ -192,6 +192,7 @@ TASKS = """      Environment:
           TARPON_ARCHITECTURE: !Ref Architecture
           TARPON_SPOT: !Ref Spot
           TARPON_TASK_LOGS: !Ref TaskLogs
+          TARPON_ALLOW_REGISTRY_AT: !Join [",", !Ref AllowRegistryAt]
           TARPON_PULL_SECRETS: !Sub ${AWS::StackName}/pull
           TARPON_SERVICE: !If [OtherService, !Ref ServiceUrl, !Sub "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"]
           AWS_ENDPOINT_URL_ECS: !If [OtherEcs, !Ref EcsEndpoint, !Ref AWS::NoValue]

@@ -54,6 +54,9 @@ pub(super) struct TasksSettings {
     /// `TARPON_PULL_SECRETS`: what the names of secrets start with that open
     /// private registries.
     pub pull_secrets: String,
+    /// `TARPON_ALLOW_REGISTRY_AT`: ranges of addresses, joined by commas, that
+    /// registries may have although they are not public; none without it.
+    pub registries: Vec<String>,
     /// `TARPON_SERVICE`: where the agent finds the service.
     pub service: String,
     /// `AWS_REGION`, which Lambda sets.
@@ -140,17 +143,24 @@ impl TasksSettings {
             cluster: from.required("TARPON_CLUSTER")?,
             agent_image: from.required("TARPON_AGENT_IMAGE")?,
             execution_role: from.required("TARPON_EXECUTION_ROLE")?,
-            subnets: subnets.split(',').map(|subnet| subnet.trim().to_owned()).collect(),
+            subnets: listed(&subnets),
             security_group: from.required("TARPON_SECURITY_GROUP")?,
             public_ip: from.one_of("TARPON_PUBLIC_IP", [("ENABLED", true), ("DISABLED", false)])?,
             is_arm: from.one_of("TARPON_ARCHITECTURE", architectures)?,
             spot: from.one_of("TARPON_SPOT", [("true", true), ("false", false)])?,
             logs: from.required("TARPON_TASK_LOGS")?,
             pull_secrets: from.required("TARPON_PULL_SECRETS")?,
+            registries: listed(&from.required("TARPON_ALLOW_REGISTRY_AT").unwrap_or_default()),
             service: url("TARPON_SERVICE", from.required("TARPON_SERVICE")?)?,
             region: from.required("AWS_REGION")?,
         })
     }
+}
+
+/// What is joined by commas.
+fn listed(text: &str) -> Vec<String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
 }
 
 fn url(name: &'static str, text: String) -> Result<String, BadVariable> {
@@ -202,6 +212,7 @@ mod tests {
         assert_eq!(settings.log.to_string(), "info");
         let tasks = TasksSettings::read(&but("", None)).unwrap();
         assert_eq!(tasks.subnets, ["subnet-1", "subnet-2"]);
+        assert_eq!(tasks.registries, [""; 0]);
         assert!(tasks.public_ip && tasks.is_arm && !tasks.spot);
     }
 
