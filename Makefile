@@ -4,10 +4,13 @@ HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
 AGENT   := target/$(HOST)/static/tarpon-agent
 RELEASE := target/release/tarpon
 STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --target $(HOST)
+VENV    := target/venv/bin
+LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)))
 export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aws run build images check advisories bench doc fmt tools testers agent probe doctor
+.PHONY: help demo test test-aws run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
+.PHONY: tools testers agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +51,31 @@ doc: ## the documentation of all crates
 
 fmt: ## format all code
 	cargo fmt --all
+
+functions: ## every function for AWS, as target/lambda/NAME.zip
+	cargo build --profile lambda --target $(HOST) --features lambda $(LAMBDAS:%=--package=%)
+	@infra/aws/package.py target/$(HOST)/lambda
+
+package: functions agent ## all that `make deploy` takes along
+	@$(STATIC) -p tarpon-image-pic-process
+	@cp $(AGENT) target/$(HOST)/static/pic-process target/lambda/
+
+deploy: package $(VENV)/cfn-lint ## into your own account, as the AWS environment says: `make deploy SET="AlarmEmail=me@example.com"`
+	@$(VENV)/python infra/aws/deploy.py --stack $(or $(STACK),tarpon) $(SET)
+
+destroy: $(VENV)/cfn-lint ## take it away again; the data stays, unless WITH_DATA=1
+	@$(VENV)/python infra/aws/deploy.py --destroy --stack $(or $(STACK),tarpon) $(if $(WITH_DATA),--with-data)
+
+check-aws: ## lints of what only AWS needs (compiles SDKs, the first time for ten minutes)
+	cargo clippy --features lambda $(LAMBDAS:%=--package=%) -- -D warnings
+	cargo clippy -p shared --features aws,conformance --all-targets -- -D warnings
+
+lint-aws: $(VENV)/cfn-lint ## the template, and that it goes with the functions
+	infra/aws/functions.py --check
+	$(VENV)/cfn-lint infra/aws/template.yaml
+
+$(VENV)/cfn-lint:
+	@python3 -m venv target/venv && target/venv/bin/pip install --quiet cfn-lint boto3
 
 agent:
 	@$(STATIC) -p tarpon-agent

@@ -3,12 +3,14 @@
 //! Hosts are interchangeable: Lambda and the local gateway invoke the same
 //! function with the same request and event types.
 
-use std::{future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use http::Method;
 use serde::de::DeserializeOwned;
+use tracing::{debug, error, warn};
 
 use crate::{
+    ops::duties::chain,
     service::Service,
     wire::{Problem, Reply, Request},
 };
@@ -49,6 +51,31 @@ impl Route {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
             Some(name.strip_prefix('*').unwrap_or(name))
         })
+    }
+
+    /// What the parameters stand for in `path`, none of them empty; `None` if
+    /// the path is not of this route.
+    pub fn matched<'p>(&self, path: &'p str) -> Option<BTreeMap<&'static str, &'p str>> {
+        let mut found = BTreeMap::new();
+        let mut rest = Some(path.strip_prefix('/')?);
+        for part in self.path.split('/').skip(1) {
+            let here = rest?;
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            let (segment, after) = match name {
+                Some(name) if name.starts_with('*') => (here, None),
+                _ => here.split_once('/').map_or((here, None), |(one, after)| (one, Some(after))),
+            };
+            match name {
+                Some(_) if segment.is_empty() => return None,
+                Some(name) => {
+                    found.insert(name.strip_prefix('*').unwrap_or(name), segment);
+                }
+                None if segment != part => return None,
+                None => {}
+            }
+            rest = after;
+        }
+        rest.is_none().then_some(found)
     }
 }
 
@@ -120,5 +147,76 @@ impl<A: Action> DynAction for A {
 
     fn describe(&self, describe: &mut crate::wire::openapi::Describe) {
         A::describe(describe);
+    }
+}
+
+/// What an action answers, whatever goes wrong: what every host puts a request
+/// through, one that it could not read included.
+pub async fn answer(
+    action: &dyn DynAction,
+    service: &Service,
+    request: Result<Request, Problem>,
+) -> Reply {
+    let handled = match request {
+        Ok(request) => action.handle(service, request).await,
+        Err(problem) => Err(problem),
+    };
+    let reply = handled.unwrap_or_else(|problem| {
+        said(action.name(), &problem);
+        problem.reply()
+    });
+    debug!(function = action.name(), status = reply.status.as_u16(), "answered");
+    reply
+}
+
+/// Says once what went wrong, with all that it came from; what the caller did
+/// wrong is the caller's business.
+pub fn said(function: &str, problem: &Problem) {
+    let chain = chain(problem);
+    match problem {
+        Problem::Internal(_) => error!(function, error = chain, "failed"),
+        Problem::Unavailable(_) => warn!(function, error = chain, "not available"),
+        _ => debug!(function, error = chain, "refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matched(route: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
+        let found = Route::get(route).matched(path)?;
+        Some(found.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
+    }
+
+    #[test]
+    fn a_path_of_the_route_gives_its_parameters() {
+        let of = |pairs: &[(&'static str, &str)]| {
+            Some(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+        };
+        assert_eq!(matched("/v1/jobs", "/v1/jobs"), of(&[]));
+        assert_eq!(matched("/v1/jobs/{job}/logs", "/v1/jobs/j/logs"), of(&[("job", "j")]));
+        assert_eq!(
+            matched("/v1/objects/{bucket}/{*key}", "/v1/objects/b/a//b/"),
+            of(&[("bucket", "b"), ("key", "a//b/")])
+        );
+    }
+
+    #[test]
+    fn a_path_of_another_route_gives_nothing() {
+        for (route, path) in [
+            ("/v1/jobs", "/v1/jobs/"),
+            ("/v1/jobs", "/v1/job"),
+            ("/v1/jobs", "v1/jobs"),
+            ("/v1/jobs", ""),
+            ("/v1/jobs/{job}", "/v1/jobs"),
+            ("/v1/jobs/{job}", "/v1/jobs/"),
+            ("/v1/jobs/{job}", "/v1/jobs/a/b"),
+            ("/v1/jobs/{job}/logs", "/v1/jobs//logs"),
+            ("/v1/objects/{bucket}/{*key}", "/v1/objects/b/"),
+            ("/v1/objects/{bucket}/{*key}", "/v1/objects/b"),
+        ] {
+            assert_eq!(matched(route, path), None, "{path} of {route}");
+        }
     }
 }

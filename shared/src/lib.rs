@@ -13,6 +13,8 @@ pub mod job;
 pub mod auth;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "aws")]
+pub use aws::host as lambda;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "service")]

@@ -43,7 +43,7 @@ impl Action for ReadLogs {
         let pieces = transcript::read(service, key, wanted).await?;
         let lines = wants_lines(&request);
         let media_type = if lines { LINES } else { "text/plain; charset=utf-8" };
-        let body = Body::Stream { stream: written(pieces, lines), length: None };
+        let body = Body::Stream { stream: written(pieces, lines), length: None, stored: None };
         Ok(Reply::new(StatusCode::OK, body)
             .with(header::CONTENT_TYPE, media_type)
             .with(header::CACHE_CONTROL, "no-cache")

@@ -3,7 +3,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http_body_util::{BodyExt, Full};
@@ -11,12 +10,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use shared::{
     auth::Keyring,
-    job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     ops::projects,
-    platform::{
-        Admission, Clock, Launch, Launched, Platform, RegistryCredentials, ResolveError, Runtime,
-        RuntimeError, Sighting,
-    },
+    platform::{Clock, NoRuntime, Platform},
     service::{Config, Limits, Service},
 };
 
@@ -94,7 +89,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
         platform: Platform {
             table: Arc::new(table),
             objects: Arc::new(objects),
-            runtime: Arc::new(NoRuntime),
+            runtime: Arc::new(NoRuntime("no server runs")),
             clock,
         },
         keyring,
@@ -108,45 +103,4 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
         "access_key_id": new.key,
         "secret_access_key": new.secret.reveal(),
     }))
-}
-
-/// Nothing runs while no server does.
-struct NoRuntime;
-
-const NOTHING_RUNS: &str = "no server runs";
-
-#[async_trait]
-impl Runtime for NoRuntime {
-    async fn resolve(
-        &self,
-        _: ProjectId,
-        _: &ImageReference,
-        _: Option<&RegistryCredentials>,
-    ) -> Result<ResolvedImage, ResolveError> {
-        Err(ResolveError::Unavailable(NOTHING_RUNS.into()))
-    }
-
-    async fn admit(&self, _: AttemptKey, _: Resources) -> Admission {
-        Admission::Full
-    }
-
-    async fn launch(&self, _: &Launch) -> Result<Launched, RuntimeError> {
-        Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
-    }
-
-    async fn stop(&self, _: AttemptKey, _: bool) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
-    }
-
-    async fn inspect(&self, _: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
-        Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
-    }
-
-    async fn list(&self) -> Result<Vec<AttemptKey>, RuntimeError> {
-        Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
-    }
-
-    async fn forget(&self, _: AttemptKey) -> Result<(), RuntimeError> {
-        Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
-    }
 }

@@ -1,6 +1,7 @@
 //! The AWS platform: DynamoDB, S3, ECS; and the Lambda host.
 
 pub mod config;
+pub mod host;
 pub mod meter;
 pub mod objects;
 pub mod table;

@@ -8,7 +8,7 @@ use crate::{
     job::{Name, ProjectId},
     platform::{Grant, GrantMethod, ObjectInfo, ObjectKey, ObjectsError, Range, SignedUrl},
     service::Service,
-    wire::{Body, Problem},
+    wire::{Body, Problem, Stored},
 };
 
 /// How long an upload's URL is good, in hours.
@@ -59,6 +59,8 @@ pub struct Stretch {
     pub content_type: Option<String>,
     /// Where in the object it is.
     pub within: std::ops::Range<u64>,
+    /// Whether that is all of the object.
+    pub is_whole: bool,
 }
 
 impl Stretch {
@@ -70,6 +72,7 @@ impl Stretch {
             etag,
             content_type,
             within: 0..size,
+            is_whole: true,
         }))
     }
 
@@ -98,7 +101,9 @@ impl Stretch {
         };
         match found {
             Some(object) if object.info.etag == self.etag => {
-                Ok(Body::Stream { stream: object.body, length: Some(end - start) })
+                let stored = Stored { whole: self.clone(), part };
+                let length = Some(end - start);
+                Ok(Body::Stream { stream: object.body, length, stored: Some(stored) })
             }
             _ => Err(Problem::Unavailable("the object was replaced while it was read".into())),
         }

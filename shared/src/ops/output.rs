@@ -135,7 +135,7 @@ fn stretch(archive: &Stretch, name: &str, found: &Found) -> Result<Stretch, Prob
     }
     let start = archive.within.start;
     let within = start + found.data.start..start + found.data.end;
-    Ok(Stretch { within, content_type: None, ..archive.clone() })
+    Ok(Stretch { within, content_type: None, is_whole: false, ..archive.clone() })
 }
 
 pub(super) fn malformed(why: &str) -> Problem {

@@ -156,3 +156,49 @@ pub trait Runtime: Send + Sync {
     /// Ends what is left of an attempt, frees its room, removes its traces.
     async fn forget(&self, attempt: AttemptKey) -> Result<(), RuntimeError>;
 }
+
+/// A runtime that is not there, and why: for who never asks for a container.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRuntime(pub &'static str);
+
+impl NoRuntime {
+    fn absent<T>(self) -> Result<T, RuntimeError> {
+        Err(RuntimeError::Unavailable(self.0.into()))
+    }
+}
+
+#[async_trait]
+impl Runtime for NoRuntime {
+    async fn resolve(
+        &self,
+        _: ProjectId,
+        _: &ImageReference,
+        _: Option<&RegistryCredentials>,
+    ) -> Result<ResolvedImage, ResolveError> {
+        Err(ResolveError::Unavailable(self.0.into()))
+    }
+
+    async fn admit(&self, _: AttemptKey, _: Resources) -> Admission {
+        Admission::Full
+    }
+
+    async fn launch(&self, _: &Launch) -> Result<Launched, RuntimeError> {
+        self.absent()
+    }
+
+    async fn stop(&self, _: AttemptKey, _: bool) -> Result<(), RuntimeError> {
+        self.absent()
+    }
+
+    async fn inspect(&self, _: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+        self.absent()
+    }
+
+    async fn list(&self) -> Result<Vec<AttemptKey>, RuntimeError> {
+        self.absent()
+    }
+
+    async fn forget(&self, _: AttemptKey) -> Result<(), RuntimeError> {
+        self.absent()
+    }
+}

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use super::Problem;
-use crate::platform::{ByteStream, one_chunk};
+use crate::{
+    ops::objects::Stretch,
+    platform::{ByteStream, one_chunk},
+};
 
 /// A body.
 #[derive(Default)]
@@ -20,7 +23,18 @@ pub enum Body {
         stream: ByteStream,
         /// How many they will be, where that is known.
         length: Option<u64>,
+        /// Where they are stored, for a host that has them fetched there.
+        stored: Option<Stored>,
     },
+}
+
+/// Part of something stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// What the answer is about.
+    pub whole: Stretch,
+    /// The part of it that is answered.
+    pub part: std::ops::Range<u64>,
 }
 
 impl Body {

@@ -11,9 +11,11 @@ mod request;
 pub mod submit;
 pub mod views;
 
-pub use body::Body;
+pub use body::{Body, Stored};
 pub use cursor::Cursor;
 pub use problem::Problem;
 pub use ranged::{RangeAsked, Ranged};
 pub use reply::Reply;
-pub use request::{Caller, Request, SMALL_BODY_BYTES, is_passing, parse_json};
+pub use request::{
+    Caller, Request, SMALL_BODY_BYTES, decoded, is_passing, parse_json, query_pairs,
+};

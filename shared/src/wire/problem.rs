@@ -70,9 +70,12 @@ pub enum Problem {
         /// How many there are.
         size: u64,
     },
-    /// No function has this path, or not with this method.
+    /// No function has this path.
     #[error("{0}")]
     NoRoute(&'static str),
+    /// A function has this path, but not with this method.
+    #[error("the path is there, but not with this method")]
+    NoMethod,
     /// There is too much of it already.
     #[error("{0}")]
     TooMany(Cow<'static, str>),
@@ -118,6 +121,7 @@ impl Problem {
             Problem::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Problem::OutOfRange { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Problem::NoRoute(_) => StatusCode::NOT_FOUND,
+            Problem::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
             Problem::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -136,7 +140,7 @@ impl Problem {
             Problem::Conflict { code, .. } => code,
             Problem::PreconditionFailed(_) => "precondition_failed",
             Problem::OutOfRange { .. } => "out_of_range",
-            Problem::NoRoute(_) => "no_route",
+            Problem::NoRoute(_) | Problem::NoMethod => "no_route",
             Problem::TooMany(_) => "too_many",
             Problem::Unavailable(_) => "unavailable",
             Problem::Internal(_) => "internal",

@@ -1,6 +1,6 @@
 //! What a function is asked.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -194,7 +194,38 @@ pub(super) fn misfit(prefix: &str, path: &str, error: &serde_json::Error) -> Pro
     Problem::invalid(format!("{prefix}{dot}{path}"), rule)
 }
 
+/// The pairs of a query, decoded; what is not UTF-8 is refused.
+pub fn query_pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    let decode = |part: &str| decoded("the query", &part.replace('+', " "));
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(key)?, decode(value)?))
+        })
+        .collect()
+}
+
+/// Percent-encoded text, decoded; what is not UTF-8 is refused.
+pub fn decoded(what: &str, text: &str) -> Result<String, Problem> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| Problem::Malformed(format!("{what} is not UTF-8")))
+}
+
 /// The status codes that say "try again", to whoever calls us.
 pub fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_decoded_pair_by_pair() {
+        let pairs = query_pairs("a=1&b=x+y&b=%C3%A4&c").unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(pairs, [pair("a", "1"), pair("b", "x y"), pair("b", "ä"), pair("c", "")]);
+        assert!(query_pairs("a=%FF").is_err());
+    }
 }

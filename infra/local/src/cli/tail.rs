@@ -23,6 +23,10 @@ use super::{
 /// The longest line of NDJSON that is believed: a piece is 64 KiB of bytes.
 const LONGEST_LINE: usize = 1 << 20;
 
+/// What says of a followed log that its end is the end of the server's
+/// patience, and that there is more to come.
+const MORE: &str = "tarpon-more";
+
 /// How long a log may go on in silence after its job has ended.
 const AFTERTHOUGHT: Duration = Duration::from_secs(5);
 
@@ -140,6 +144,13 @@ struct Piece {
     data: String,
 }
 
+/// Whether a log goes on after an answer's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    No,
+    ToCome,
+}
+
 /// Reads one attempt's streams, and knows how far it has come.
 pub struct Tail<'a> {
     session: &'a Session,
@@ -179,7 +190,8 @@ impl<'a> Tail<'a> {
                 away.is_back();
             }
             match read {
-                Ok(()) => return Ok(()),
+                Ok(More::No) => return Ok(()),
+                Ok(More::ToCome) => {}
                 Err(failure) => away.wait(failure).await?,
             }
         }
@@ -190,21 +202,23 @@ impl<'a> Tail<'a> {
         sink: &Sink<'_>,
         follow: bool,
         over: Option<watch::Receiver<bool>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<More, Failure> {
         let request = self.request(follow)?;
         // Following, even the first byte may take as long as the queue does.
         let patience = (!follow).then_some(PATIENCE);
         let mut response = tokio::select! {
             response = self.session.client.send(request, Repeat::Safe, patience) => response?,
-            () = silence(over.clone()) => return Ok(()),
+            () = silence(over.clone()) => return Ok(More::No),
         };
+        let is_cut = response.headers().contains_key(MORE);
+        let end = if is_cut { More::ToCome } else { More::No };
         let mut lines = Lines::default();
         loop {
             let chunk = tokio::select! {
                 chunk = chunk(&mut response) => chunk?,
-                () = silence(over.clone()) => return Ok(()),
+                () = silence(over.clone()) => return Ok(More::No),
             };
-            let Some(chunk) = chunk else { return Ok(()) };
+            let Some(chunk) = chunk else { return Ok(end) };
             for line in lines.split(&chunk)? {
                 self.take(sink, &line)?;
             }

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use http::header;
 use shared::{
     function::Route,
-    wire::{Body, Caller, Problem, Reply, Request},
+    wire::{Body, Caller, Problem, Reply, Request, query_pairs},
 };
 
 /// A request as functions take it.
@@ -30,7 +30,7 @@ pub(super) fn request(
     let chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
     let body = if chunked || length.is_some_and(|length| length > 0) {
         let stream = body.into_data_stream().map_err(std::io::Error::other).boxed();
-        Body::Stream { stream, length }
+        Body::Stream { stream, length, stored: None }
     } else {
         Body::Empty
     };
@@ -38,29 +38,11 @@ pub(super) fn request(
         method: parts.method,
         path: parts.uri.path().to_owned(),
         parameters: parameters.collect(),
-        query: query(parts.uri.query().unwrap_or_default())?,
+        query: query_pairs(parts.uri.query().unwrap_or_default())?,
         headers: parts.headers,
         body,
         caller,
     })
-}
-
-/// The pairs of a query, decoded; what is not UTF-8 is refused.
-pub(super) fn query(text: &str) -> Result<Vec<(String, String)>, Problem> {
-    let decode = |part: &str| {
-        let plus = part.replace('+', " ");
-        percent_encoding::percent_decode_str(&plus)
-            .decode_utf8()
-            .map(std::borrow::Cow::into_owned)
-            .map_err(|_| Problem::Malformed("the query is not UTF-8".into()))
-    };
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(key)?, decode(value)?))
-        })
-        .collect()
 }
 
 /// A reply as the network takes it.
@@ -78,17 +60,4 @@ pub(super) fn response(reply: Reply) -> axum::response::Response {
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_decoded_pair_by_pair() {
-        let pairs = query("a=1&b=x+y&b=%C3%A4&c").unwrap();
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert_eq!(pairs, [pair("a", "1"), pair("b", "x y"), pair("b", "ä"), pair("c", "")]);
-        assert!(query("a=%FF").is_err());
-    }
 }

@@ -10,11 +10,10 @@ use axum::{
 };
 use http::Method;
 use shared::{
-    function::DynAction,
+    function::{DynAction, answer},
     service::Service,
     wire::{Caller, Problem, openapi},
 };
-use tracing::{debug, error, warn};
 
 use super::{convert, signed};
 use crate::{functions, objects::FileObjects};
@@ -73,11 +72,7 @@ fn filter(method: &Method) -> MethodFilter {
 
 fn with_fallback(router: Router) -> Router {
     let unknown = || async { convert::response(Problem::NoRoute("no such path").reply()) };
-    let method = || async {
-        let mut reply = Problem::NoRoute("the path is there, but not with this method").reply();
-        reply.status = http::StatusCode::METHOD_NOT_ALLOWED;
-        convert::response(reply)
-    };
+    let method = || async { convert::response(Problem::NoMethod.reply()) };
     router.fallback(unknown).method_not_allowed_fallback(method)
 }
 
@@ -88,27 +83,6 @@ async fn invoke(
     parameters: &RawPathParams,
     request: Request,
 ) -> Response {
-    let name = action.name();
     let request = convert::request(&action.route(), caller, parameters, request);
-    let handled = match request {
-        Ok(request) => action.handle(service, request).await,
-        Err(problem) => Err(problem),
-    };
-    let reply = handled.unwrap_or_else(|problem| {
-        said(name, &problem);
-        problem.reply()
-    });
-    debug!(function = name, status = reply.status.as_u16(), "answered");
-    convert::response(reply)
-}
-
-/// Says once what went wrong, with all that it came from; what the caller did
-/// wrong is the caller's business.
-pub(super) fn said(function: &str, problem: &Problem) {
-    let chain = shared::ops::duties::chain(problem);
-    match problem {
-        Problem::Internal(_) => error!(function, error = chain, "failed"),
-        Problem::Unavailable(_) => warn!(function, error = chain, "not available"),
-        _ => debug!(function, error = chain, "refused"),
-    }
+    convert::response(answer(action, service, request).await)
 }

@@ -10,12 +10,12 @@ use axum::{
 };
 use http::{StatusCode, header};
 use shared::{
-    function::Route,
+    function::{Route, said},
     platform::{Clock, Grant, GrantMethod, Objects, Put, Range},
     wire::{Body, Caller, Problem, RangeAsked, Reply},
 };
 
-use super::{convert, router::said};
+use super::convert;
 use crate::objects::{FileObjects, NotPermitted};
 
 /// Where they live.
@@ -79,7 +79,7 @@ async fn perform(
             let length = Some(found.part.end - found.part.start);
             let media_type =
                 found.info.content_type.as_deref().unwrap_or("application/octet-stream");
-            let body = Body::Stream { stream: found.body, length };
+            let body = Body::Stream { stream: found.body, length, stored: None };
             Ok(ranged.reply(body, &found.info.etag, media_type))
         }
         GrantMethod::Put { if_absent, length } => {

@@ -16,7 +16,7 @@ use crate::{
     agent::{ArchiveInfo, LogBatch, LogPiece, Plan, Report, Stream, UploadRequest},
     archive,
     auth::Secret,
-    function::Action,
+    function::{Action, Route},
     job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
     ops::{attempts, jobs, logs, projects, submit, sweep},
     platform::{Clock, GrantMethod, Objects, Put, collect, one_chunk},
@@ -272,7 +272,8 @@ impl Ask {
     pub fn stream(mut self, content_type: &str, pieces: &[&str], length: Option<u64>) -> Self {
         let pieces: Vec<_> =
             pieces.iter().map(|piece| Ok(Bytes::from((*piece).to_owned()))).collect();
-        self.body = Body::Stream { stream: futures::stream::iter(pieces).boxed(), length };
+        let stream = futures::stream::iter(pieces).boxed();
+        self.body = Body::Stream { stream, length, stored: None };
         self.header("content-type", content_type)
     }
 
@@ -280,8 +281,8 @@ impl Ask {
     pub async fn reply<A: Action>(self, action: A) -> Reply {
         let route = A::ROUTE;
         let request = Request {
+            parameters: parameters(&route, &self.path),
             method: route.method,
-            parameters: parameters(route.path, &self.path),
             path: self.path,
             query: self.query,
             headers: self.headers,
@@ -310,25 +311,9 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// What the route's parameters stand for in a path.
-fn parameters(route: &'static str, path: &str) -> BTreeMap<&'static str, String> {
-    let mut found = BTreeMap::new();
-    let mut rest = path;
-    for part in route.split('/').skip(1) {
-        rest = rest.strip_prefix('/').unwrap_or_else(|| panic!("{path} is not of {route}"));
-        let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
-            rest = rest.strip_prefix(part).unwrap_or_else(|| panic!("{path} is not of {route}"));
-            continue;
-        };
-        let (value, after) = match name.strip_prefix('*') {
-            Some(_) => (rest, ""),
-            None => rest.split_at(rest.find('/').unwrap_or(rest.len())),
-        };
-        found.insert(name.strip_prefix('*').unwrap_or(name), value.to_owned());
-        rest = after;
-    }
-    assert_eq!(rest, "", "{path} is not of {route}");
-    found
+fn parameters(route: &Route, path: &str) -> BTreeMap<&'static str, String> {
+    let Some(found) = route.matched(path) else { panic!("{path} is not of {}", route.path) };
+    found.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
 }
 
 /// What a function answered.

@@ -25,6 +25,7 @@ async fn with_job() -> (Fake, Vec<u8>, TempDir) {
                 vec![("stdout", 0, "out\n"), ("stderr", 0, "err\n")],
             ],
             archive: Some(tar.clone()),
+            ..FakeJob::default()
         },
     );
     (fake, tar, TempDir::new().unwrap())
@@ -41,6 +42,22 @@ async fn logs_go_to_the_streams_they_came_from() {
     assert_eq!(told.spoken.json()[0], json!({"stream": "stdout", "offset": 0, "data": "b3V0Cg=="}));
     let told = fake.command(&["logs", "job-1", "--attempt", "9"]).await;
     assert_eq!(told.failure(), "error: no attempt `9` (not_found)");
+}
+
+#[tokio::test]
+async fn a_log_whose_server_loses_patience_is_asked_for_again() {
+    let (fake, ..) = with_job().await;
+    fake.with_job(
+        "job-2",
+        FakeJob {
+            views: [view("job-2", "succeeded", &json!({}))].into(),
+            logs: vec![vec![("stdout", 0, "one "), ("stdout", 4, "two "), ("stdout", 8, "three")]],
+            cuts: 2,
+            ..FakeJob::default()
+        },
+    );
+    let told = fake.command(&["logs", "job-2", "--follow"]).await;
+    assert_eq!(told.spoken.out(), "one two three");
 }
 
 #[tokio::test]

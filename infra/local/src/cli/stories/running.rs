@@ -27,6 +27,7 @@ fn job(state: &str, code: i64) -> FakeJob {
             ("tmp/result/b/c.txt", "C"),
             ("manifest.json", "{}"),
         ])),
+        ..FakeJob::default()
     }
 }
 

@@ -25,6 +25,10 @@ pub struct FakeJob {
     pub views: VecDeque<Value>,
     /// What each attempt writes: stream, offset, bytes.
     pub logs: Vec<Vec<(&'static str, u64, &'static str)>>,
+    /// How many answers about its log end early, one piece longer each time.
+    pub cuts: usize,
+    /// How many did.
+    pub cut: usize,
     /// What it brought home.
     pub archive: Option<Vec<u8>>,
 }

@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures::{StreamExt, stream};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
@@ -189,8 +189,8 @@ impl Asked<'_> {
 
     /// What was written, and, following, nothing more until the job is over.
     fn logs(&self, id: &str) -> Response {
-        let books = self.fake.books();
-        let Some(job) = books.jobs.get(id) else { return no_job(id) };
+        let mut books = self.fake.books();
+        let Some(job) = books.jobs.get_mut(id) else { return no_job(id) };
         let attempt = self.query("attempt").map_or(job.logs.len(), |n| n.parse().unwrap());
         let Some(pieces) = attempt.checked_sub(1).and_then(|n| job.logs.get(n)) else {
             return problem(404, "not_found", &format!("no attempt `{attempt}`"));
@@ -204,6 +204,12 @@ impl Asked<'_> {
                 format!("{}\n", json!({"stream": stream, "offset": offset, "data": data}))
             })
             .collect();
+        if job.cut < job.cuts {
+            job.cut += 1;
+            let mut response = Response::new(Body::from(lines[..job.cut].concat()));
+            response.headers_mut().insert("tarpon-more", HeaderValue::from_static("true"));
+            return response;
+        }
         let mut changed = self.fake.changed.subscribe();
         let (fake, id) = (self.fake.clone(), id.to_owned());
         let live = self.query("follow") == Some("true") && attempt == job.logs.len();

@@ -1,0 +1,8 @@
+//! The `grant-upload` Lambda.
+
+use grant_upload::GrantUpload;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), shared::lambda::Error> {
+    shared::lambda::serve(GrantUpload).await
+}

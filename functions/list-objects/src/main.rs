@@ -1,0 +1,8 @@
+//! The `list-objects` Lambda.
+
+use list_objects::ListObjects;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), shared::lambda::Error> {
+    shared::lambda::serve(ListObjects).await
+}

@@ -1,0 +1,8 @@
+//! The `read-logs` Lambda.
+
+use read_logs::ReadLogs;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), shared::lambda::Error> {
+    shared::lambda::serve(ReadLogs).await
+}

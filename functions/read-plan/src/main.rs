@@ -1,0 +1,8 @@
+//! The `read-plan` Lambda.
+
+use read_plan::ReadPlan;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), shared::lambda::Error> {
+    shared::lambda::serve(ReadPlan).await
+}

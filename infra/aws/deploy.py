@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Deploys what `make package` has built, or removes it.
+
+    deploy.py [--stack tarpon] [NAME=VALUE …]     parameters of the template
+    deploy.py --destroy [--stack tarpon] [--with-data]
+
+Asks for nothing: the account and region are those of the AWS command line's
+environment or profile. Needs boto3, which `make` installs under target/.
+"""
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import pathlib
+import platform
+import re
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+import uuid
+
+import boto3
+import botocore.exceptions
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+LAMBDA = ROOT / "target" / "lambda"
+TEMPLATE = ROOT / "infra" / "aws" / "template.yaml"
+# As `shared::agent::IN_IMAGE` has it.
+AGENT_IN_IMAGE = "tarpon-agent"
+# What images call what Lambda calls its architectures.
+ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
+# What stays when the stack goes.
+KEPT = {
+    "AWS::DynamoDB::Table": "table",
+    "AWS::S3::Bucket": "bucket",
+    "AWS::SecretsManager::Secret": "master key",
+}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def account(session):
+    return session.client("sts").get_caller_identity()["Account"]
+
+
+def artifacts(session, stack):
+    """The bucket for zips, made if it is not there. They are gone after a month: Lambda has its own copies."""
+    s3, region = session.client("s3"), session.region_name
+    bucket = f"{stack}-deploy-{account(session)}-{region}".lower()
+    try:
+        s3.head_bucket(Bucket=bucket)
+        return bucket
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **where)
+    closed = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
+    s3.put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True)
+    )
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}
+    )
+    return bucket
+
+
+def upload(session, bucket, name, body):
+    """Under a name that tells the content: what has not changed is not replaced."""
+    stem, dot, ending = name.rpartition(".")
+    key = f"{stem}-{hashlib.sha256(body).hexdigest()[:32]}{dot}{ending}"
+    session.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    return key
+
+
+def packaged(session, bucket):
+    """The template, its zips in the bucket."""
+
+    def stored(found):
+        path = LAMBDA / found.group(1)
+        if not path.exists():
+            sys.exit(f"deploy.py: {path} is not there: run `make package`")
+        return f"CodeUri: s3://{bucket}/{upload(session, bucket, path.name, path.read_bytes())}"
+
+    return re.sub(r"CodeUri: \.\./\.\./target/lambda/(\S+)", stored, TEMPLATE.read_text())
+
+
+class Registry:
+    """Pushes to a repository of ECR, made if it is not there. No engine takes part."""
+
+    def __init__(self, session, repository):
+        ecr = session.client("ecr")
+        try:
+            ecr.create_repository(repositoryName=repository)
+        except ecr.exceptions.RepositoryAlreadyExistsException:
+            pass
+        grant = ecr.get_authorization_token()["authorizationData"][0]
+        self.address, self.repository = grant["proxyEndpoint"], repository
+        self.authorization = f"Basic {grant['authorizationToken']}"
+        self.host = self.address.removeprefix("https://").removeprefix("http://")
+
+    def ask(self, method, path, body=None, headers=None):
+        url = path if path.startswith("http") else f"{self.address}/v2/{self.repository}/{path}"
+        request = urllib.request.Request(url, data=body, method=method)
+        for name, value in {"Authorization": self.authorization, **(headers or {})}.items():
+            request.add_header(name, value)
+        return urllib.request.urlopen(request, timeout=120)
+
+    def blob(self, body):
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        try:
+            self.ask("HEAD", f"blobs/{digest}")
+            return digest
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+        place = self.ask("POST", "blobs/uploads/", b"").headers["Location"]
+        place = place if place.startswith("http") else f"{self.address}{place}"
+        join = "&" if "?" in place else "?"
+        octets = {"Content-Type": "application/octet-stream"}
+        self.ask("PUT", f"{place}{join}digest={digest}", body, octets)
+        return digest
+
+    def image(self, program, name, architecture):
+        """An image of one static program. Returns its name by digest."""
+        plain = io.BytesIO()
+        with tarfile.open(fileobj=plain, mode="w") as tar:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(program), 0o755
+            tar.addfile(entry, io.BytesIO(program))
+        layer = gzip.compress(plain.getvalue(), mtime=0)
+        config = json.dumps(
+            {
+                "architecture": architecture,
+                "os": "linux",
+                "config": {"Entrypoint": [f"/{name}"]},
+                "rootfs": {
+                    "type": "layers",
+                    "diff_ids": [f"sha256:{hashlib.sha256(plain.getvalue()).hexdigest()}"],
+                },
+            }
+        ).encode()
+        oci = "application/vnd.oci.image"
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{oci}.manifest.v1+json",
+                "config": {
+                    "mediaType": f"{oci}.config.v1+json",
+                    "digest": self.blob(config),
+                    "size": len(config),
+                },
+                "layers": [
+                    {
+                        "mediaType": f"{oci}.layer.v1.tar+gzip",
+                        "digest": self.blob(layer),
+                        "size": len(layer),
+                    }
+                ],
+            }
+        ).encode()
+        digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+        tag = digest.removeprefix("sha256:")[:12]
+        self.ask("PUT", f"manifests/{tag}", manifest, {"Content-Type": f"{oci}.manifest.v1+json"})
+        return f"{self.host}/{self.repository}@{digest}"
+
+
+def images(session, stack, architecture):
+    """Pushes the agent's image and the image that some jobs are made of."""
+    found = {}
+    for name, file in (("agent", AGENT_IN_IMAGE), ("pic-process", "pic-process")):
+        program = LAMBDA / file
+        if not program.exists():
+            sys.exit(f"deploy.py: {program} is not there: run `make package`")
+        registry = Registry(session, f"{stack}/{name}")
+        found[name] = registry.image(program.read_bytes(), file, architecture)
+        say(f"pushed {found[name]}")
+    return found
+
+
+def change(session, stack, url, parameters):
+    """Makes or updates the stack, and waits for it."""
+    cloudformation = session.client("cloudformation")
+    before = describe(cloudformation, stack)
+    is_new = before is None or before["StackStatus"] == "REVIEW_IN_PROGRESS"
+    known = {} if is_new else {p["ParameterKey"] for p in before.get("Parameters", [])}
+    said = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    kept = [
+        {"ParameterKey": name, "UsePreviousValue": True} for name in known if name not in parameters
+    ]
+    name = f"tarpon-{uuid.uuid4().hex}"
+    made = cloudformation.create_change_set(
+        StackName=stack,
+        ChangeSetName=name,
+        ChangeSetType="CREATE" if is_new else "UPDATE",
+        TemplateURL=url,
+        Parameters=said + kept,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    wanted = {"ChangeSetName": made["Id"], "StackName": stack}
+    try:
+        cloudformation.get_waiter("change_set_create_complete").wait(
+            **wanted, WaiterConfig={"Delay": 2, "MaxAttempts": 150}
+        )
+    except botocore.exceptions.WaiterError:
+        seen = cloudformation.describe_change_set(**wanted)
+        cloudformation.delete_change_set(**wanted)
+        if "didn't contain changes" in seen["StatusReason"] or "No updates" in seen["StatusReason"]:
+            say("nothing has changed")
+            return
+        sys.exit(f"deploy.py: {seen['StatusReason']}")
+    say("deploying; the first time, this takes about three minutes")
+    cloudformation.execute_change_set(**wanted)
+    waiter = "stack_create_complete" if is_new else "stack_update_complete"
+    try:
+        cloudformation.get_waiter(waiter).wait(
+            StackName=stack, WaiterConfig={"Delay": 5, "MaxAttempts": 360}
+        )
+    except botocore.exceptions.WaiterError:
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+        failed = [e for e in events if e["ResourceStatus"].endswith("FAILED")]
+        reasons = "\n  ".join(
+            f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}" for e in reversed(failed)
+        )
+        sys.exit(f"deploy.py: the stack was not deployed:\n  {reasons}")
+
+
+def describe(cloudformation, stack):
+    try:
+        return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+
+
+def deploy(session, stack, parameters):
+    bucket = artifacts(session, stack)
+    # What was built here runs on what it was built on.
+    native = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    architecture = parameters.setdefault("Architecture", native)
+    if "AgentImage" not in parameters:
+        parameters["AgentImage"] = images(session, stack, ARCHITECTURES[architecture])["agent"]
+    template = packaged(session, bucket)
+    key = upload(session, bucket, "template.yaml", template.encode())
+    url = f"{session.client('s3').meta.endpoint_url}/{bucket}/{key}"
+    change(session, stack, url, parameters)
+    outputs = describe(session.client("cloudformation"), stack).get("Outputs", [])
+    for output in sorted(outputs, key=lambda output: output["OutputKey"]):
+        print(f"{output['OutputKey']}\t{output['OutputValue']}")
+
+
+def kept(cloudformation, stack):
+    """What of the stack stays when it goes."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+    resources = [r for page in pages for r in page["StackResourceSummaries"]]
+    return [
+        (KEPT[r["ResourceType"]], r["PhysicalResourceId"])
+        for r in resources
+        if r["ResourceType"] in KEPT
+    ]
+
+
+def remove_kept(session, what, name):
+    if what == "table":
+        session.client("dynamodb").delete_table(TableName=name)
+    elif what == "bucket":
+        bucket = session.resource("s3").Bucket(name)
+        bucket.objects.all().delete()
+        bucket.delete()
+    else:
+        session.client("secretsmanager").delete_secret(SecretId=name, RecoveryWindowInDays=7)
+
+
+def destroy(session, stack, with_data):
+    cloudformation = session.client("cloudformation")
+    if describe(cloudformation, stack) is None:
+        sys.exit(f"deploy.py: there is no stack {stack}")
+    left = kept(cloudformation, stack)
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack, WaiterConfig={"Delay": 5, "MaxAttempts": 360}
+    )
+    for name in ("agent", "pic-process"):
+        ecr = session.client("ecr")
+        try:
+            ecr.delete_repository(repositoryName=f"{stack}/{name}", force=True)
+        except ecr.exceptions.RepositoryNotFoundException:
+            pass
+    for what, name in left:
+        if with_data:
+            remove_kept(session, what, name)
+        print(f"{'removed' if with_data else 'kept'}\t{what}\t{name}")
+    if not with_data:
+        say("what is kept costs what it holds; `make destroy WITH_DATA=1` removes it as well")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stack", default="tarpon")
+    parser.add_argument("--destroy", action="store_true")
+    parser.add_argument("--with-data", action="store_true")
+    parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
+    options = parser.parse_args()
+    wrong = [text for text in options.parameters if "=" not in text]
+    if wrong or (options.destroy and options.parameters):
+        parser.error("a parameter is NAME=VALUE, and there are none to destroy with")
+    session = boto3.session.Session()
+    if session.region_name is None:
+        sys.exit("deploy.py: no region is set: AWS_REGION, or the profile's")
+    if options.destroy:
+        destroy(session, options.stack, options.with_data)
+    else:
+        deploy(session, options.stack, dict(text.split("=", 1) for text in options.parameters))
+
+
+main()

@@ -1,0 +1,22 @@
+//! The Lambda host: what the local gateway and host are on one machine.
+//!
+//! `serve` hosts an action, `react` a reaction; both are the whole `main` of a
+//! function. What a function is given is built once, at its cold start.
+
+mod adapters;
+mod clock;
+mod http_event;
+mod invocation;
+mod master_key;
+mod metrics;
+mod react;
+mod send;
+mod serve;
+mod settings;
+mod sources;
+mod start;
+mod trace;
+
+pub use lambda_runtime::Error;
+pub use react::react;
+pub use serve::serve;

@@ -1,0 +1,323 @@
+//! How a reply is sent: inline while it fits what Lambda carries, else by a
+//! redirect to where its bytes are stored.
+//!
+//! What is not stored as an object of its own, a member of an archive or a
+//! long log, becomes one that expires. A redirect makes the client repeat its
+//! range, so a whole is stored, of which that is the range.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use data_encoding::HEXLOWER;
+use futures::{StreamExt, stream};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ops::objects::Stretch,
+    platform::{ByteStream, Grant, GrantMethod, ObjectKey, Put},
+    service::Service,
+    wire::{Body, Problem, Reply, Stored},
+};
+
+/// The most bytes of a body that is sent inline: in base 64, with all that is
+/// around it, it stays within the 6 MB that Lambda carries.
+const INLINE_BYTES: usize = 4 << 20;
+
+/// Where bytes are kept that are only there to be fetched once. The bucket's
+/// lifecycle removes them after a day.
+const PASSING: &str = "passing";
+
+/// How long the address of a redirect is good, in seconds.
+const GOOD_SECONDS: i64 = 900;
+
+/// What says that a stream was cut, not ended: the caller may ask again.
+const MORE: HeaderName = HeaderName::from_static("tarpon-more");
+
+/// A reply, and its body.
+pub(super) struct Sent {
+    /// The status and the headers.
+    pub reply: Reply,
+    /// All of the body.
+    pub bytes: Bytes,
+}
+
+/// Makes a reply to a request of `method` ready to be sent before `until`.
+pub(super) async fn send(
+    service: &Service,
+    method: &Method,
+    mut reply: Reply,
+    until: Timestamp,
+) -> Result<Sent, Problem> {
+    let body = std::mem::take(&mut reply.body);
+    if *method == Method::HEAD {
+        if let Some(length) = body.length() {
+            reply.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        return Ok(Sent { reply, bytes: Bytes::new() });
+    }
+    let (cut, key) = match body {
+        Body::Empty => return Ok(Sent { reply, bytes: Bytes::new() }),
+        Body::Stream { length: Some(length), stored: Some(stored), .. }
+            if length > INLINE_BYTES as u64 =>
+        {
+            (Cut::default(), elsewhere(service, &reply, stored).await?)
+        }
+        body => {
+            let cut = Cut::default();
+            match gather(cut.cutting(body.into_stream(), service, until)).await? {
+                Gathered::All(bytes) => return Ok(Sent { reply: cut.told(reply), bytes }),
+                Gathered::TooMuch(stream) => {
+                    let random = service.platform.clock.random::<16>();
+                    let key = passing(&HEXLOWER.encode(&random));
+                    service.platform.objects.put(&key, stream, put(&reply)).await?;
+                    (cut, key)
+                }
+            }
+        }
+    };
+    redirect(service, method, cut.told(reply), key).await
+}
+
+/// Whether a stream was cut because the time was over.
+#[derive(Clone, Default)]
+struct Cut(Arc<AtomicBool>);
+
+impl Cut {
+    /// The stream, which ends at that time.
+    fn cutting(&self, stream: ByteStream, service: &Service, until: Timestamp) -> ByteStream {
+        let left = until.duration_since(service.platform.clock.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        let cut = Arc::clone(&self.0);
+        let over = async move {
+            tokio::time::sleep(left).await;
+            cut.store(true, Ordering::Relaxed);
+        };
+        stream.take_until(Box::pin(over)).boxed()
+    }
+
+    fn told(&self, mut reply: Reply) -> Reply {
+        if self.0.load(Ordering::Relaxed) {
+            reply.headers.insert(MORE, HeaderValue::from_static("true"));
+        }
+        reply
+    }
+}
+
+/// What came of a stream, as far as it was read.
+enum Gathered {
+    /// All of it.
+    All(Bytes),
+    /// More than is sent inline: all of it, some of it yet to come.
+    TooMuch(ByteStream),
+}
+
+async fn gather(mut stream: ByteStream) -> Result<Gathered, Problem> {
+    let mut gathered = BytesMut::new();
+    while let Some(piece) = stream.next().await {
+        gathered.extend_from_slice(&piece.map_err(|error| Problem::Unavailable(error.into()))?);
+        if gathered.len() > INLINE_BYTES {
+            let first = gathered.freeze();
+            let all = stream::once(async move { Ok(first) }).chain(stream);
+            return Ok(Gathered::TooMuch(all.boxed()));
+        }
+    }
+    Ok(Gathered::All(gathered.freeze()))
+}
+
+fn passing(name: &str) -> ObjectKey {
+    ObjectKey::stored(format!("{PASSING}/{name}"))
+}
+
+/// An object with just the bytes that the answer is about.
+async fn elsewhere(service: &Service, reply: &Reply, stored: Stored) -> Result<ObjectKey, Problem> {
+    let Stored { whole, part: _ } = stored;
+    if whole.is_whole {
+        return Ok(whole.key);
+    }
+    // Asked again, for another range of it perhaps, it is there.
+    let key = of_stretch(&whole);
+    if service.platform.objects.info(&key).await?.is_some() {
+        return Ok(key);
+    }
+    let size = whole.size();
+    let body = whole.read(service, 0..size).await?.into_stream();
+    let put = Put { length: Some(size), ..put(reply) };
+    service.platform.objects.put(&key, body, put).await?;
+    Ok(key)
+}
+
+/// The one name for these bytes.
+fn of_stretch(whole: &Stretch) -> ObjectKey {
+    let Stretch { key, etag, within, .. } = whole;
+    let text = format!("{key}\0{etag}\0{}-{}", within.start, within.end);
+    passing(&HEXLOWER.encode(&Sha256::digest(text.as_bytes())))
+}
+
+fn put(reply: &Reply) -> Put {
+    let said = reply.headers.get(header::CONTENT_TYPE);
+    let content_type = said.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Put { content_type, ..Put::default() }
+}
+
+/// The same answer, without its body, and where that is.
+async fn redirect(
+    service: &Service,
+    method: &Method,
+    mut reply: Reply,
+    key: ObjectKey,
+) -> Result<Sent, Problem> {
+    let expires_at = service.platform.clock.now() + SignedDuration::from_secs(GOOD_SECONDS);
+    let grant = Grant { method: GrantMethod::Get, key, expires_at };
+    let address = service.platform.objects.sign(&grant).await?;
+    // What was posted is not to be posted there.
+    reply.status = match *method {
+        Method::GET => StatusCode::TEMPORARY_REDIRECT,
+        _ => StatusCode::SEE_OTHER,
+    };
+    for about_the_body in [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::ACCEPT_RANGES,
+        header::ETAG,
+    ] {
+        reply.headers.remove(about_the_body);
+    }
+    let reply = reply.secret().with(header::LOCATION, address.url);
+    Ok(Sent { reply, bytes: Bytes::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        conformance::memory::World,
+        ops::objects,
+        platform::{Objects, collect, one_chunk},
+        wire::RangeAsked,
+    };
+
+    use super::*;
+
+    const BIG: usize = INLINE_BYTES + 5;
+
+    /// An object of `size` bytes, and the answer that has it, or a stretch of it.
+    async fn stored(world: &World, size: usize, within: Option<std::ops::Range<u64>>) -> Reply {
+        let key = ObjectKey::user(world.project, &"data".parse().unwrap(), "big");
+        let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
+        world.memory.objects.put(&key, one_chunk(bytes), Put::default()).await.unwrap();
+        let bucket = "data".parse().unwrap();
+        let mut found = objects::find(&world.service, world.project, &bucket, "big").await.unwrap();
+        if let Some(within) = within {
+            found = Stretch { within, is_whole: false, ..found };
+        }
+        let ranged = RangeAsked::default().within(found.size(), &found.etag).unwrap();
+        let body = found.read(&world.service, ranged.part.clone()).await.unwrap();
+        ranged.reply(body, &found.etag, "application/x-tar")
+    }
+
+    async fn sent(world: &World, method: &Method, reply: Reply, seconds: i64) -> Sent {
+        let until = world.service.platform.clock.now() + SignedDuration::from_secs(seconds);
+        send(&world.service, method, reply, until).await.unwrap()
+    }
+
+    fn header<'s>(sent: &'s Sent, name: &str) -> Option<&'s str> {
+        sent.reply.headers.get(name)?.to_str().ok()
+    }
+
+    /// The name of the object that a redirect leads to, and its bytes.
+    async fn behind(world: &World, sent: &Sent) -> (String, Bytes) {
+        let grant = world.memory.objects.granted(header(sent, "location").unwrap()).unwrap();
+        assert_eq!(grant.method, GrantMethod::Get);
+        let found = world.memory.objects.get(&grant.key, None).await.unwrap().unwrap();
+        (grant.key.to_string(), collect(found.body).await.unwrap())
+    }
+
+    fn dripping(pieces: usize, size: usize) -> Reply {
+        let pieces = stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Bytes::from(vec![b'x'; size]))
+        });
+        let body = Body::Stream { stream: pieces.boxed(), length: None, stored: None };
+        Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "text/plain")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fits_is_sent_inline() {
+        let world = World::new().await;
+        let reply = stored(&world, INLINE_BYTES, None).await;
+        let sent = sent(&world, &Method::GET, reply, 9).await;
+        assert_eq!(sent.reply.status, 200);
+        assert_eq!(sent.bytes.len(), INLINE_BYTES);
+        assert_eq!(header(&sent, "content-type"), Some("application/x-tar"));
+        assert_eq!(world.memory.objects.names().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_object_is_fetched_where_it_is() {
+        let world = World::new().await;
+        for (method, status) in [(Method::GET, 307), (Method::POST, 303)] {
+            let reply = stored(&world, BIG, None).await;
+            let sent = sent(&world, &method, reply, 9).await;
+            assert_eq!(sent.reply.status, status);
+            assert!(sent.bytes.is_empty());
+            assert_eq!(header(&sent, "cache-control"), Some("no-store"));
+            assert_eq!(header(&sent, "accept-ranges"), None, "that is about what is there");
+            let (name, bytes) = behind(&world, &sent).await;
+            assert!(name.ends_with("/user/data/big"));
+            assert_eq!(bytes.len(), BIG);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_member_becomes_an_object_of_its_own_once() {
+        let world = World::new().await;
+        let within = 7..7 + BIG as u64;
+        for _ in 0..2 {
+            let reply = stored(&world, BIG + 20, Some(within.clone())).await;
+            let sent = sent(&world, &Method::GET, reply, 9).await;
+            assert_eq!(sent.reply.status, 307);
+            let (name, bytes) = behind(&world, &sent).await;
+            assert!(name.starts_with("passing/"), "{name}");
+            assert_eq!((bytes.len(), bytes[0]), (BIG, 7));
+            assert_eq!(world.memory.objects.names().len(), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_without_end_is_cut_in_time_and_says_so() {
+        let world = World::new().await;
+        let cut = sent(&world, &Method::GET, dripping(1_000, 3), 10).await;
+        assert_eq!((cut.reply.status.as_u16(), header(&cut, "tarpon-more")), (200, Some("true")));
+        assert!((9 * 3..=10 * 3).contains(&cut.bytes.len()), "{}", cut.bytes.len());
+        let whole = sent(&world, &Method::GET, dripping(5, 3), 10).await;
+        assert_eq!((header(&whole, "tarpon-more"), whole.bytes.len()), (None, 15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_stream_becomes_an_object_whole_or_as_far_as_there_was_time() {
+        let world = World::new().await;
+        let whole = sent(&world, &Method::GET, dripping(6, 1 << 20), 10).await;
+        assert_eq!((whole.reply.status.as_u16(), header(&whole, "tarpon-more")), (307, None));
+        assert_eq!(behind(&world, &whole).await.1.len(), 6 << 20);
+        let cut = sent(&world, &Method::GET, dripping(60, 1 << 20), 7).await;
+        assert_eq!((cut.reply.status.as_u16(), header(&cut, "tarpon-more")), (307, Some("true")));
+        assert!((6 << 20..=7 << 20).contains(&behind(&world, &cut).await.1.len()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_the_length_and_no_body() {
+        let world = World::new().await;
+        let reply = stored(&world, BIG, None).await;
+        let sent = sent(&world, &Method::HEAD, reply, 9).await;
+        assert_eq!((sent.reply.status.as_u16(), sent.bytes.len()), (200, 0));
+        assert_eq!(header(&sent, "content-length"), Some(BIG.to_string().as_str()));
+    }
+}

@@ -1,0 +1,227 @@
+//! From what Lambda's event sources send to what reactions take. Pure.
+//!
+//! | source | becomes |
+//! |---|---|
+//! | a change of the table (its stream) | what that calls for: `ops::sweep::wakes` |
+//! | a task's change of state (ECS, by way of EventBridge) | the attempt it is about |
+//! | a message of a queue (SQS) | its body, as JSON |
+//! | anything else, a schedule say | itself |
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::adapters::{self, KEY, Place};
+use crate::{
+    ops::sweep,
+    platform::{Index, Key, Mark},
+};
+
+/// One thing to react to.
+#[derive(Debug, PartialEq)]
+pub(super) struct Parcel {
+    /// What it is called in the log, and to a queue that asks which failed.
+    pub id: String,
+    /// What a reaction takes, or why there is no such thing.
+    pub event: Result<Value, String>,
+}
+
+/// What an invocation brought.
+#[derive(Debug, PartialEq)]
+pub(super) struct Batch {
+    /// All of it, each once.
+    pub parcels: Vec<Parcel>,
+    /// Whether the source asks which ones failed, and brings those again.
+    pub asks_which_failed: bool,
+}
+
+/// What there is to react to.
+pub(super) fn read(payload: Value, now: Timestamp) -> Batch {
+    if let Some(records) = payload.get("Records").and_then(Value::as_array) {
+        return of_records(records, now);
+    }
+    let id = text(&payload, "/id").unwrap_or("invocation").to_owned();
+    let event = match text(&payload, "/detail-type") {
+        Some("ECS Task State Change") => task(&payload),
+        _ => Ok(payload),
+    };
+    Batch { parcels: vec![Parcel { id, event }], asks_which_failed: false }
+}
+
+fn of_records(records: &[Value], now: Timestamp) -> Batch {
+    let mut batch = Batch { parcels: Vec::new(), asks_which_failed: false };
+    let mut known = HashSet::new();
+    for record in records {
+        match text(record, "/eventSource") {
+            Some("aws:dynamodb") => match change(record) {
+                Ok(Some(Change { key, marks })) => {
+                    let news = sweep::wakes(&key, &marks, now);
+                    // A batch often has several changes of one job.
+                    let fresh = news.filter(|wake| known.insert(wake.clone()));
+                    batch.parcels.extend(fresh.map(|wake| parcel(&key.to_string(), json!(wake))));
+                }
+                Ok(None) => {}
+                Err(why) => batch.parcels.push(unreadable(record, why)),
+            },
+            Some("aws:sqs") => {
+                batch.asks_which_failed = true;
+                batch.parcels.push(message(record));
+            }
+            _ => batch.parcels.push(unreadable(record, "a record of an unknown source")),
+        }
+    }
+    batch
+}
+
+fn parcel(id: &str, event: Value) -> Parcel {
+    Parcel { id: id.to_owned(), event: Ok(event) }
+}
+
+fn unreadable(record: &Value, why: &str) -> Parcel {
+    let id = text(record, "/eventID").unwrap_or("unknown").to_owned();
+    Parcel { id, event: Err(why.to_owned()) }
+}
+
+/// What a change is about, and its places in the indexes. A row that was
+/// removed has none.
+struct Change {
+    key: Key,
+    marks: BTreeMap<Index, Mark>,
+}
+
+/// `Ok(None)` is a change that calls for nothing: a set that has grown.
+fn change(record: &Value) -> Result<Option<Change>, &'static str> {
+    let of = |image: &str, name: &str| text(record, &format!("/dynamodb/{image}/{name}/S"));
+    let (Some(partition), Some(sort)) = (of("Keys", KEY[0]), of("Keys", KEY[1])) else {
+        return Err("a change without a key");
+    };
+    let mark = |index: Index| {
+        let [partition, sort] = adapters::place_in(index);
+        let (partition, sort) = (of("NewImage", partition)?, of("NewImage", sort)?);
+        // Behind the mark's own order comes that of the rows' keys.
+        let sort = sort.split('\0').next().unwrap_or_default();
+        Some((index, Mark { partition: partition.into(), sort: sort.into() }))
+    };
+    match Place::of(partition, sort) {
+        Place::Set(_) if has_grown(record) => Ok(None),
+        Place::Set(key) => Ok(Some(Change { key, marks: BTreeMap::new() })),
+        Place::Row(key) => {
+            let marks = Index::ALL.into_iter().filter_map(mark).collect();
+            Ok(Some(Change { key, marks }))
+        }
+    }
+}
+
+/// Whether a set has more members than before.
+fn has_grown(record: &Value) -> bool {
+    let count = |image: &str| {
+        let number = text(record, &format!("/dynamodb/{image}/{}/N", adapters::SET_COUNT))?;
+        number.parse::<u64>().ok()
+    };
+    count("NewImage").unwrap_or(0) > count("OldImage").unwrap_or(0)
+}
+
+/// The attempt that a task was started for.
+fn task(event: &Value) -> Result<Value, String> {
+    let ended = event.get("detail").and_then(adapters::ended);
+    ended.ok_or_else(|| "not the end of a task of ours".to_owned())
+}
+
+fn message(record: &Value) -> Parcel {
+    let id = text(record, "/messageId").unwrap_or_default().to_owned();
+    let body = text(record, "/body").unwrap_or_default();
+    let event =
+        serde_json::from_str(body).map_err(|error| format!("a message of no JSON: {error}"));
+    Parcel { id, event }
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::constant(1_772_366_400, 0);
+    const PROJECT: &str = "07070707070747078707070707070707";
+    const JOB: &str = "job-0190b8a0a0a070008000000000000001";
+
+    fn event(json: &str) -> Value {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn events(batch: Batch) -> Vec<Value> {
+        batch.parcels.into_iter().map(|parcel| parcel.event.unwrap()).collect()
+    }
+
+    #[test]
+    fn changes_become_what_they_call_for_each_once() {
+        let batch = read(event(include_str!("events/table-changes.json")), NOON);
+        assert!(!batch.asks_which_failed, "a stream must not be held up");
+        let job = json!({ "job": { "project": PROJECT, "job": JOB } });
+        let queue = json!({ "queue": { "project": PROJECT, "name": "default" } });
+        let other = json!({ "queue": { "project": PROJECT, "name": "slow" } });
+        assert_eq!(events(batch), [job, queue, other]);
+    }
+
+    #[test]
+    fn what_is_not_due_yet_calls_for_nothing() {
+        let long_ago = Timestamp::constant(1_700_000_000, 0);
+        let batch = read(event(include_str!("events/table-changes.json")), long_ago);
+        assert!(events(batch).iter().all(|event| event.get("job").is_none()));
+    }
+
+    #[test]
+    fn the_end_of_a_task_is_about_its_attempt() {
+        let batch = read(event(include_str!("events/task-stopped.json")), NOON);
+        assert_eq!(batch.parcels.len(), 1);
+        assert_eq!(batch.parcels[0].id, "3317b2af-7005-947d-b652-f55e762e571a");
+        let said = events(batch)[0].to_string();
+        for part in [PROJECT, "att-0190b8a0a0a070008000000000000001-1-0-0-1"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[test]
+    fn somebody_elses_task_is_put_aside() {
+        let json = include_str!("events/task-stopped.json");
+        for (from, to) in [("tarpon/0707", "others/0707"), ("\"startedBy\"", "\"group2\"")] {
+            let batch = read(event(&json.replace(from, to)), NOON);
+            assert!(batch.parcels[0].event.is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_its_body_and_the_queue_asks_which_failed() {
+        let batch = read(event(include_str!("events/messages.json")), NOON);
+        assert!(batch.asks_which_failed);
+        let ids: Vec<_> = batch.parcels.iter().map(|parcel| parcel.id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["059f36b4-87a3-44ab-83d2-661975830a7d", "2e1424d4-f796-459a-8184-9c92662be6da"]
+        );
+        assert_eq!(batch.parcels[0].event, Ok(json!({ "callback": 7 })));
+        assert!(batch.parcels[1].event.is_err(), "it is no JSON");
+    }
+
+    #[test]
+    fn a_schedule_is_itself() {
+        let schedule = event(include_str!("events/schedule.json"));
+        assert_eq!(events(read(schedule.clone(), NOON)), [schedule]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_and_put_aside() {
+        for record in [
+            json!({ "eventSource": "aws:dynamodb", "eventID": "e", "dynamodb": {} }),
+            json!({ "eventSource": "aws:kinesis", "eventID": "e" }),
+            json!({ "eventID": "e" }),
+        ] {
+            let batch = read(json!({ "Records": [record] }), NOON);
+            assert_eq!((batch.parcels.len(), batch.parcels[0].id.as_str()), (1, "e"));
+            assert!(batch.parcels[0].event.is_err());
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a function is given, built at its cold start.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::{Context, Error};
+use serde_json::json;
+use tokio::sync::OnceCell;
+use tracing::warn;
+
+use super::{
+    adapters::{self, Aws},
+    clock::SystemClock,
+    master_key,
+    metrics::{Measured, Outcome},
+    settings::{Settings, StoresSettings, TasksSettings},
+    trace::{self, Changes},
+};
+use crate::{
+    ops::duties::chain,
+    platform::{Clock, NoRuntime, Platform, Runtime},
+    service::{Config, Limits, Service},
+    wire::Problem,
+};
+
+/// How long before a function is ended its last answer must be on its way.
+const LAST_SECONDS: i64 = 2;
+
+/// How long an HTTP API waits for a function, the cold start included, less
+/// what that and the way back may take. A function's URL waits to its end.
+const API_SECONDS: i64 = 28;
+
+/// What makes the runtime: handed in, so that a function that never starts a
+/// container is linked without what does.
+pub(super) type MakeRuntime = fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>;
+
+/// For actions: what they change is acted on by reactions.
+#[expect(clippy::unnecessary_wraps, reason = "it takes the place of what may fail")]
+pub(super) fn no_containers(_: &Aws, _: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
+    Ok(Arc::new(NoRuntime("an action starts no container")))
+}
+
+/// For reactions.
+pub(super) fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
+    adapters::containers(aws, TasksSettings::from_env()?, clock)
+}
+
+/// A function, ready for its first invocation.
+pub(super) struct Host {
+    function: &'static str,
+    settings: Settings,
+    changes: Changes,
+    aws: Aws,
+    clock: Arc<dyn Clock>,
+    stores: StoresSettings,
+    runtime: Arc<dyn Runtime>,
+    service: OnceCell<Service>,
+}
+
+impl Host {
+    /// Reads the environment and makes what needs no answer from outside. What
+    /// is wrong here fails the cold start, and says why.
+    pub async fn start(function: &'static str, runtime: MakeRuntime) -> Result<Self, Error> {
+        Host::prepare(function, runtime).await.inspect_err(|error| {
+            // What logs may be what is wrong.
+            let error = chain(error.as_ref());
+            let line = json!({ "level": "ERROR", "message": "cannot start", "error": error });
+            println!("{line}");
+        })
+    }
+
+    async fn prepare(function: &'static str, runtime: MakeRuntime) -> Result<Self, Error> {
+        let settings = Settings::from_env()?;
+        let changes = trace::start(settings.log.clone())?;
+        let stores = StoresSettings::from_env()?;
+        let aws = Aws::from_env().await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let host = Host {
+            runtime: runtime(&aws, &clock)?,
+            service: OnceCell::new(),
+            function,
+            settings,
+            changes,
+            aws,
+            clock,
+            stores,
+        };
+        // Now, while the processor is lent in full; if it fails, callers are
+        // told so, and the next one tries again.
+        if let Err(problem) = host.service().await {
+            warn!(function, error = chain(&problem), "not ready yet");
+        }
+        Ok(host)
+    }
+
+    /// What every function is given.
+    pub async fn service(&self) -> Result<&Service, Problem> {
+        self.service.get_or_try_init(|| self.make()).await
+    }
+
+    async fn make(&self) -> Result<Service, Problem> {
+        let keyring = master_key::keyring(self.aws.sdk(), &self.settings.master_key_secret).await;
+        let (table, objects) = adapters::stores(&self.aws, &self.stores, &self.clock)?;
+        let (runtime, clock) = (Arc::clone(&self.runtime), Arc::clone(&self.clock));
+        Ok(Service {
+            platform: Platform { table, objects, runtime, clock },
+            keyring: keyring.map_err(|error| Problem::Unavailable(error.into()))?,
+            limits: limits(),
+            config: Config {
+                public_url: self.settings.public_url.clone(),
+                longest_wait_seconds: 0,
+            },
+        })
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Measures an invocation that began at `began`.
+    pub fn measure(&self, request_id: &str, began: Timestamp, outcome: Outcome, parked: u64) {
+        let at = self.now();
+        let measured = Measured {
+            stack: &self.settings.stack,
+            function: self.function,
+            request_id,
+            at,
+            took: at.duration_since(began).try_into().unwrap_or_default(),
+            outcome,
+            jobs_changed: self.changes.take(),
+            parked,
+        };
+        measured.emit();
+    }
+}
+
+/// Until when an invocation may take; `is_patient` if whoever waits for it
+/// waits to the function's own end.
+pub(super) fn until(context: &Context, now: Timestamp, is_patient: bool) -> Timestamp {
+    let end =
+        i64::try_from(context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let end = end.unwrap_or(now) - SignedDuration::from_secs(LAST_SECONDS);
+    if is_patient { end } else { end.min(now + SignedDuration::from_secs(API_SECONDS)) }
+}
+
+/// What differs here from the limits that everybody has: what Lambda carries
+/// in one request, and what Fargate has at most.
+fn limits() -> Limits {
+    Limits { body_bytes: 4 << 20, cpu_millis: 16_000, memory_mib: 120 << 10, ..Limits::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_answered_before_it_gives_up_and_a_url_before_the_function_ends() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let mut context = Context::default();
+        let seconds = |context: &Context, is_patient| {
+            until(context, now, is_patient).duration_since(now).as_secs()
+        };
+        context.deadline = 1_900_000;
+        assert_eq!((seconds(&context, true), seconds(&context, false)), (898, 28));
+        context.deadline = 1_010_000;
+        assert_eq!((seconds(&context, true), seconds(&context, false)), (8, 8));
+    }
+}
