@@ -32,7 +32,7 @@ pub fn read(service: &Service, job: &Job, task: Option<&str>) -> Result<Body, Pr
         let next = bundling.next().await.map_err(std::io::Error::other)?;
         Ok(next.map(|piece| (piece, bundling)))
     });
-    Ok(Body::Stream { stream: pieces.boxed(), length: None })
+    Ok(Body::Stream { stream: pieces.boxed(), length: None, stored: None })
 }
 
 /// The latest attempt of every instance that had any, each with its folder.
