@@ -26,6 +26,7 @@ use bollard::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
+    guard::Guard,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
         Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
@@ -38,7 +39,6 @@ use tracing::{info, warn};
 use super::{
     container::{self, Surroundings},
     deaths, fault,
-    guard::Guard,
     image::{self, Images},
     network::Networks,
 };
