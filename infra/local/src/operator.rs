@@ -14,8 +14,8 @@ use shared::{
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     ops::projects,
     platform::{
-        Admission, Clock, Launch, Launched, Platform, RegistryCredentials, ResolveError, Runtime,
-        RuntimeError, Sighting,
+        Admission, Clock, Known, Launch, Launched, Platform, RegistryCredentials, ResolveError,
+        Runtime, RuntimeError, Sighting,
     },
     service::{Config, Limits, Service},
 };
@@ -137,7 +137,7 @@ impl Runtime for NoRuntime {
         Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
     }
 
-    async fn inspect(&self, _: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, _: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         Err(RuntimeError::Unavailable(NOTHING_RUNS.into()))
     }
 

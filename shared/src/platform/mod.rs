@@ -18,7 +18,8 @@ pub use objects::{
     Range, SignedUrl, StoredObject, collect, one_chunk,
 };
 pub use runtime::{
-    Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError, Sighting,
+    Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
+    Sighting,
 };
 pub use table::{Expect, Index, Key, Mark, Op, Page, Query, Row, Table, TableError, Wanted};
 

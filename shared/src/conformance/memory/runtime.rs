@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
-        Sighting,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        RuntimeError, Sighting,
     },
 };
 
@@ -197,6 +197,7 @@ impl Runtime for MemoryRuntime {
             workdir: None,
             user: None,
             platform: "linux/amd64".into(),
+            pull_secret: None,
         })
     }
 
@@ -230,10 +231,13 @@ impl Runtime for MemoryRuntime {
         Ok(())
     }
 
-    async fn inspect(&self, attempts: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         let state = self.state();
-        let sighting = |attempt| {
-            state.containers.get(attempt).map_or(Sighting::Gone, |found| found.sighting.clone())
+        let sighting = |known: &Known| {
+            state
+                .containers
+                .get(&known.attempt)
+                .map_or(Sighting::Gone, |found| found.sighting.clone())
         };
         Ok(attempts.iter().map(sighting).collect())
     }

@@ -241,6 +241,7 @@ impl Images {
             workdir: given(config.working_dir),
             user: given(config.user),
             platform,
+            pull_secret: None,
         })
     }
 
