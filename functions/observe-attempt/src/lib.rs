@@ -38,4 +38,17 @@ mod tests {
         assert_eq!(outcome.and_then(|outcome| outcome.cause), Some(Cause::OutOfMemory));
         assert_eq!(world.memory.runtime.launched(), []);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_never_started_ends_with_the_platforms_reason() {
+        let world = World::new().await;
+        let job = world.submit(r#"{"image": "a"}"#).await.id;
+        let (attempt, _) = world.start(job).await;
+        world.memory.runtime.never_starts(attempt, Cause::ImageDenied);
+        ObserveAttempt.react(&world.service, attempt.into()).await.expect("it is done");
+        let job = world.job(job).await;
+        let outcome = job.only_instance().and_then(|instance| instance.outcome().cloned());
+        assert_eq!(outcome.and_then(|outcome| outcome.cause), Some(Cause::ImageDenied));
+        assert_eq!(world.memory.runtime.launched(), []);
+    }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
+    job::{AttemptKey, Cause, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
         Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
@@ -112,6 +112,14 @@ impl MemoryRuntime {
     /// The container's first process ends, if it has not.
     pub fn exit(&self, attempt: AttemptKey, code: i32, out_of_memory: bool) {
         self.state().exit(attempt, code, out_of_memory);
+    }
+
+    /// The container never came up, for this reason.
+    pub fn never_starts(&self, attempt: AttemptKey, cause: Cause) {
+        if let Some(container) = self.state().containers.get_mut(&attempt) {
+            let message = "it could not be started".to_owned();
+            container.sighting = Sighting::NotStarted { cause, message };
+        }
     }
 
     /// The container is gone without a trace, as after a loss of the machine.
