@@ -32,6 +32,14 @@ pub const SOCKET: &str = "socket";
 /// The folder where the agent may write: streams are spooled there.
 pub const SCRATCH: &str = "/.tarpon-scratch";
 
+/// Where the program is in an image of its own.
+pub const IN_IMAGE: &str = "/tarpon-agent";
+
+/// The argument by which the program, in a container of its own image that runs
+/// before the job's, puts itself in place: `install FILE FOLDER…` copies it to
+/// the file and lets everybody write to the folders.
+pub const INSTALL: &str = "install";
+
 /// Environment variable: the attempt's id.
 pub const ATTEMPT_VARIABLE: &str = "TARPON_ATTEMPT";
 

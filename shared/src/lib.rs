@@ -20,6 +20,8 @@ pub mod conformance;
 #[cfg(feature = "service")]
 pub mod function;
 #[cfg(feature = "service")]
+pub mod guard;
+#[cfg(feature = "service")]
 pub mod ops;
 #[cfg(feature = "service")]
 pub mod platform;

@@ -188,5 +188,6 @@ mod runtime {
     }
 
     shared::runtime_suite!(Theatre::open());
+    shared::machine_suite!(Theatre::open());
     shared::container_suite!(Theatre::open());
 }

@@ -1,17 +1,17 @@
 //! Reacts to news of a container, by looking for itself: the news may be late,
 //! doubled or out of order, and what the runtime says is the truth.
 
-use shared::{function::Reaction, job::AttemptKey, ops::duties, service::Service, wire::Problem};
+use shared::{function::Reaction, ops::duties, platform::Known, service::Service, wire::Problem};
 
 /// The reaction.
 pub struct ObserveAttempt;
 
 impl Reaction for ObserveAttempt {
     const NAME: &'static str = "observe-attempt";
-    type Event = AttemptKey;
+    type Event = Known;
 
-    async fn react(&self, service: &Service, event: AttemptKey) -> Result<(), Problem> {
-        duties::observe(service, event).await
+    async fn react(&self, service: &Service, event: Known) -> Result<(), Problem> {
+        duties::observe(service, &event).await
     }
 }
 
@@ -26,7 +26,7 @@ mod tests {
         let world = World::new().await;
         let job = world.submit(r#"{"image": "a"}"#).await.id;
         let (attempt, _) = world.start(job).await;
-        let observe = || ObserveAttempt.react(&world.service, attempt);
+        let observe = || ObserveAttempt.react(&world.service, attempt.into());
         observe().await.expect("it is done");
         assert!(world.job(job).await.is_live(attempt.attempt), "it runs");
 
@@ -36,6 +36,19 @@ mod tests {
         let job = world.job(job).await;
         let outcome = job.only_instance().and_then(|instance| instance.outcome().cloned());
         assert_eq!(outcome.and_then(|outcome| outcome.cause), Some(Cause::OutOfMemory));
+        assert_eq!(world.memory.runtime.launched(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_never_started_ends_with_the_platforms_reason() {
+        let world = World::new().await;
+        let job = world.submit(r#"{"image": "a"}"#).await.id;
+        let (attempt, _) = world.start(job).await;
+        world.memory.runtime.never_starts(attempt, Cause::ImageDenied);
+        ObserveAttempt.react(&world.service, attempt.into()).await.expect("it is done");
+        let job = world.job(job).await;
+        let outcome = job.only_instance().and_then(|instance| instance.outcome().cloned());
+        assert_eq!(outcome.and_then(|outcome| outcome.cause), Some(Cause::ImageDenied));
         assert_eq!(world.memory.runtime.launched(), []);
     }
 }

@@ -22,6 +22,8 @@ mod program;
 mod signals;
 mod streams;
 
+mod install;
+
 mod backoff;
 mod body;
 mod clock;
@@ -29,5 +31,6 @@ mod connect;
 mod service;
 mod settings;
 
+pub use install::install;
 pub use settings::{BadSetting, Settings};
 pub use story::{Unstarted, live};

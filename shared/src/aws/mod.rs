@@ -4,6 +4,8 @@ pub mod config;
 pub mod host;
 pub mod meter;
 pub mod objects;
+pub mod registry;
+pub mod runtime;
 pub mod table;
 
 mod doubt;

@@ -2,8 +2,9 @@
 //!
 //! An adapter brings a [`Stage`]: itself, and a stand-in for the agent that
 //! says when it is up and then acts as it is told. `runtime_suite!` makes one
-//! test of each check, `container_suite!` the further ones of runtimes that
-//! have images and hold containers to their limits.
+//! test of each check, `machine_suite!` the further ones of runtimes that share
+//! out one machine and are masters of what runs on it, `container_suite!` those
+//! of runtimes that have images and hold containers to their limits.
 
 #![expect(clippy::missing_panics_doc, reason = "a check panics with what is wrong")]
 
@@ -16,7 +17,7 @@ use crate::{
     job::{
         AttemptId, AttemptKey, ImageReference, JobId, Network, ProjectId, ResolvedImage, Resources,
     },
-    platform::{Admission, Launch, ResolveError, Runtime, Sighting},
+    platform::{Admission, Known, Launch, ResolveError, Runtime, Sighting},
 };
 
 /// What the stand-in does once it has said that it is up.
@@ -44,6 +45,11 @@ pub trait Stage: Send {
 
     /// An image in which the stand-in can run.
     async fn image(&self) -> ResolvedImage;
+
+    /// What the launches of the suite ask for: the least that there is.
+    fn network(&self) -> Network {
+        Network::None
+    }
 
     /// The attempt's token, by which the stand-in knows what to do.
     fn token(&self, act: Act) -> String;
@@ -77,7 +83,7 @@ pub async fn launch_of(stage: &impl Stage, attempt: AttemptKey, act: Act) -> Lau
         image: stage.image().await,
         token: stage.token(act),
         resources: Resources { cpu_millis: 500, memory_mib: 64 },
-        network: Network::None,
+        network: stage.network(),
         read_only_root: false,
         user: None,
         grace_seconds: 10,
@@ -91,12 +97,12 @@ pub async fn soon<T>(what: &str, waited: impl Future<Output = T>) -> T {
     tokio::time::timeout(patience, waited).await.unwrap_or_else(|_| panic!("{what}: not in time"))
 }
 
-async fn launched(stage: &mut impl Stage, number: u32, act: Act) -> AttemptKey {
+async fn launched(stage: &mut impl Stage, number: u32, act: Act) -> Known {
     let attempt = attempt(number);
     let launch = launch_of(stage, attempt, act).await;
-    stage.runtime().launch(&launch).await.expect("launched");
+    let launched = stage.runtime().launch(&launch).await.expect("launched");
     assert_eq!(arrives(stage).await, attempt.attempt);
-    attempt
+    Known { attempt, handle: launched.handle }
 }
 
 async fn arrives(stage: &mut impl Stage) -> AttemptId {
@@ -109,8 +115,8 @@ async fn dies(stage: &mut impl Stage, attempt: AttemptKey) {
     soon("a death", async { while stage.death().await != attempt {} }).await;
 }
 
-async fn seen(stage: &impl Stage, attempt: AttemptKey) -> Sighting {
-    let seen = stage.runtime().inspect(&[attempt]).await.expect("inspected");
+async fn seen(stage: &impl Stage, known: &Known) -> Sighting {
+    let seen = stage.runtime().inspect(std::slice::from_ref(known)).await.expect("inspected");
     assert_eq!(seen.len(), 1);
     seen.into_iter().next().expect("counted")
 }
@@ -145,11 +151,12 @@ pub async fn tidy(stage: &mut impl Stage) {
 /// A repeated launch of an attempt that runs is nothing new.
 pub async fn launching_twice_runs_once(stage: &mut impl Stage) {
     let first = launched(stage, 1, Act::UntilTerm).await;
-    let again = launch_of(stage, first, Act::UntilTerm).await;
-    stage.runtime().launch(&again).await.expect("launched again");
+    let again = launch_of(stage, first.attempt, Act::UntilTerm).await;
+    let repeated = stage.runtime().launch(&again).await.expect("launched again");
+    assert_eq!(repeated.handle, first.handle);
     // Whatever the repetition has started would come up before this one.
     launched(stage, 2, Act::UntilTerm).await;
-    assert_eq!(listed(stage).await, [first, attempt(2)]);
+    assert_eq!(listed(stage).await, [attempt(1), attempt(2)]);
 }
 
 /// Launches at the same moment are one launch.
@@ -157,8 +164,7 @@ pub async fn launching_from_two_places_at_once_runs_once(stage: &mut impl Stage)
     let launch = launch_of(stage, attempt(1), Act::Exit(0)).await;
     let (one, other) = (stage.runtime(), stage.runtime());
     let (one, other) = tokio::join!(one.launch(&launch), other.launch(&launch));
-    one.expect("launched");
-    other.expect("launched");
+    assert_eq!(one.expect("launched"), other.expect("launched"));
     assert_eq!(arrives(stage).await, attempt(1).attempt);
     dies(stage, attempt(1)).await;
     launched(stage, 2, Act::UntilTerm).await;
@@ -167,39 +173,30 @@ pub async fn launching_from_two_places_at_once_runs_once(stage: &mut impl Stage)
 /// A launch that is repeated after the end does not run again.
 pub async fn an_ended_attempt_is_not_run_again(stage: &mut impl Stage) {
     let first = launched(stage, 1, Act::Exit(5)).await;
-    dies(stage, first).await;
-    let again = launch_of(stage, first, Act::Exit(6)).await;
-    stage.runtime().launch(&again).await.expect("taken for done");
+    dies(stage, first.attempt).await;
+    for act in [Act::Exit(5), Act::Exit(6)] {
+        let again = launch_of(stage, first.attempt, act).await;
+        stage.runtime().launch(&again).await.expect("taken for done");
+    }
     launched(stage, 2, Act::UntilTerm).await;
-    assert_eq!(exit_code(&seen(stage, first).await), Some(5));
+    assert_eq!(exit_code(&seen(stage, &first).await), Some(5));
 }
 
 /// A stop is TERM, which the first process may answer as it likes.
 pub async fn a_stop_reaches_the_first_process_as_term(stage: &mut impl Stage) {
-    let attempt = launched(stage, 1, Act::UntilTerm).await;
-    assert_eq!(seen(stage, attempt).await, Sighting::Running);
-    stage.runtime().stop(attempt, false).await.expect("stopped");
-    dies(stage, attempt).await;
-    assert_eq!(exit_code(&seen(stage, attempt).await), Some(0));
-}
-
-/// No timer of the runtime's turns a stop into a kill; a kill is one.
-pub async fn only_a_kill_ends_what_does_not_stop(stage: &mut impl Stage) {
-    let attempt = launched(stage, 1, Act::Stubborn).await;
-    stage.runtime().stop(attempt, false).await.expect("stopped");
-    stage.runtime().stop(attempt, false).await.expect("stopped again");
-    assert_eq!(seen(stage, attempt).await, Sighting::Running);
-    stage.runtime().stop(attempt, true).await.expect("killed");
-    dies(stage, attempt).await;
-    assert_eq!(exit_code(&seen(stage, attempt).await), Some(137));
+    let running = launched(stage, 1, Act::UntilTerm).await;
+    assert_eq!(seen(stage, &running).await, Sighting::Running);
+    stage.runtime().stop(running.attempt, false).await.expect("stopped");
+    dies(stage, running.attempt).await;
+    assert_eq!(exit_code(&seen(stage, &running).await), Some(0));
 }
 
 /// A stop that comes too late, or for nothing, is no error.
 pub async fn stopping_what_is_gone_is_fine(stage: &mut impl Stage) {
     let ended = launched(stage, 1, Act::Exit(0)).await;
-    dies(stage, ended).await;
+    dies(stage, ended.attempt).await;
     for kill in [false, true] {
-        stage.runtime().stop(ended, kill).await.expect("ended before");
+        stage.runtime().stop(ended.attempt, kill).await.expect("ended before");
         stage.runtime().stop(attempt(2), kill).await.expect("never there");
     }
 }
@@ -208,11 +205,12 @@ pub async fn stopping_what_is_gone_is_fine(stage: &mut impl Stage) {
 pub async fn sightings_come_in_the_order_asked(stage: &mut impl Stage) {
     let ended = launched(stage, 1, Act::Exit(7)).await;
     let running = launched(stage, 2, Act::UntilTerm).await;
-    let never = attempt(3);
-    dies(stage, ended).await;
+    let never = Known::from(attempt(3));
+    dies(stage, ended.attempt).await;
 
     let runtime = stage.runtime();
-    let seen = runtime.inspect(&[never, ended, running, ended]).await.expect("inspected");
+    let asked = [never.clone(), ended.clone(), running.clone(), ended];
+    let seen = runtime.inspect(&asked).await.expect("inspected");
     assert_eq!(seen[0], Sighting::Gone);
     assert_eq!(exit_code(&seen[1]), Some(7));
     assert_eq!(seen[2], Sighting::Running);
@@ -221,24 +219,86 @@ pub async fn sightings_come_in_the_order_asked(stage: &mut impl Stage) {
     assert_eq!(runtime.inspect(&[never]).await.expect("inspected"), [Sighting::Gone]);
 }
 
-/// What has ended is there to be collected until it is forgotten.
-pub async fn an_ended_attempt_is_listed_until_it_is_forgotten(stage: &mut impl Stage) {
-    let ended = launched(stage, 1, Act::Exit(0)).await;
-    dies(stage, ended).await;
-    assert_eq!(listed(stage).await, [ended]);
-    forget(stage, ended).await;
-    assert_eq!(listed(stage).await, []);
-    assert_eq!(seen(stage, ended).await, Sighting::Gone);
+/// What runs is found without its handle too: an answer to a launch may be lost.
+pub async fn what_runs_is_found_by_its_attempt_alone(stage: &mut impl Stage) {
+    let running = launched(stage, 1, Act::UntilTerm).await;
+    let alone = Known::from(running.attempt);
+    assert_eq!(seen(stage, &alone).await, Sighting::Running);
+    assert_eq!(listed(stage).await, [running.attempt]);
 }
 
 /// Forgetting ends what still runs, and may be repeated.
-pub async fn forgetting_ends_what_runs_and_can_be_repeated(stage: &mut impl Stage) {
-    let running = launched(stage, 1, Act::Stubborn).await;
-    forget(stage, running).await;
-    assert_eq!(seen(stage, running).await, Sighting::Gone);
-    forget(stage, running).await;
-    forget(stage, attempt(2)).await;
+pub async fn forgetting_ends_what_runs(stage: &mut impl Stage) {
+    let running = launched(stage, 1, Act::UntilTerm).await.attempt;
+    for forgotten in [running, running, attempt(2)] {
+        forget(stage, forgotten).await;
+        assert_eq!(listed(stage).await, []);
+    }
+}
+
+/// Every death is told.
+pub async fn every_death_is_told(stage: &mut impl Stage) {
+    let mut expected = vec![attempt(1), attempt(2), attempt(3)];
+    for attempt in expected.clone() {
+        let launch = launch_of(stage, attempt, Act::Exit(0)).await;
+        stage.runtime().launch(&launch).await.expect("launched");
+    }
+    soon("three deaths", async {
+        while !expected.is_empty() {
+            let dead = stage.death().await;
+            expected.retain(|attempt| *attempt != dead);
+        }
+    })
+    .await;
+}
+
+/// A server that starts anew finds what runs and what ended, and both are as
+/// they were: seen, stopped, and not run again.
+pub async fn a_new_server_takes_over_what_runs_and_what_ended(stage: &mut impl Stage) {
+    let ended = launched(stage, 1, Act::Exit(3)).await;
+    let running = launched(stage, 2, Act::UntilTerm).await;
+    dies(stage, ended.attempt).await;
+    stage.restart().await;
+
+    assert!(listed(stage).await.contains(&running.attempt));
+    assert_eq!(seen(stage, &running).await, Sighting::Running);
+    assert!(matches!(seen(stage, &ended).await, Sighting::Exited { .. }));
+
+    for attempt in [ended.attempt, running.attempt] {
+        let again = launch_of(stage, attempt, Act::Exit(9)).await;
+        stage.runtime().launch(&again).await.expect("taken for done");
+    }
+    stage.runtime().stop(running.attempt, false).await.expect("stopped");
+    dies(stage, running.attempt).await;
+    launched(stage, 4, Act::UntilTerm).await;
+}
+
+/// No timer of the runtime's turns a stop into a kill; a kill is one.
+pub async fn only_a_kill_ends_what_does_not_stop(stage: &mut impl Stage) {
+    let stubborn = launched(stage, 1, Act::Stubborn).await;
+    stage.runtime().stop(stubborn.attempt, false).await.expect("stopped");
+    stage.runtime().stop(stubborn.attempt, false).await.expect("stopped again");
+    assert_eq!(seen(stage, &stubborn).await, Sighting::Running);
+    stage.runtime().stop(stubborn.attempt, true).await.expect("killed");
+    dies(stage, stubborn.attempt).await;
+    assert_eq!(exit_code(&seen(stage, &stubborn).await), Some(137));
+}
+
+/// What has ended is there to be collected until it is forgotten.
+pub async fn an_ended_attempt_is_listed_until_it_is_forgotten(stage: &mut impl Stage) {
+    let ended = launched(stage, 1, Act::Exit(0)).await;
+    dies(stage, ended.attempt).await;
+    assert_eq!(listed(stage).await, [ended.attempt]);
+    forget(stage, ended.attempt).await;
     assert_eq!(listed(stage).await, []);
+    assert_eq!(seen(stage, &ended).await, Sighting::Gone);
+}
+
+/// What is forgotten is gone, however it clings to life.
+pub async fn forgetting_leaves_no_trace_of_what_ran(stage: &mut impl Stage) {
+    let running = launched(stage, 1, Act::Stubborn).await;
+    forget(stage, running.attempt).await;
+    assert_eq!(seen(stage, &running).await, Sighting::Gone);
 }
 
 /// Room is taken once per attempt, and comes back with forgetting.
@@ -274,50 +334,22 @@ pub async fn asking_for_more_than_there_is_is_hopeless(stage: &mut impl Stage) {
 
 /// What runs takes room, whoever let it in.
 pub async fn a_launch_takes_room_even_where_nobody_asked(stage: &mut impl Stage) {
-    let running = launched(stage, 1, Act::UntilTerm).await;
+    let running = launched(stage, 1, Act::UntilTerm).await.attempt;
     assert_eq!(stage.runtime().admit(attempt(2), TOTAL).await, Admission::Full);
     forget(stage, running).await;
     assert_eq!(stage.runtime().admit(attempt(2), TOTAL).await, Admission::Admitted);
     forget(stage, attempt(2)).await;
 }
 
-/// Every death is told.
-pub async fn every_death_is_told(stage: &mut impl Stage) {
-    let mut expected = vec![attempt(1), attempt(2), attempt(3)];
-    for attempt in expected.clone() {
-        let launch = launch_of(stage, attempt, Act::Exit(0)).await;
-        stage.runtime().launch(&launch).await.expect("launched");
-    }
-    soon("three deaths", async {
-        while !expected.is_empty() {
-            let dead = stage.death().await;
-            expected.retain(|attempt| *attempt != dead);
-        }
-    })
-    .await;
-}
-
-/// A server that starts anew finds what runs and what ended, and both are as
-/// they were: seen, stopped, counted, and not run again.
-pub async fn a_new_server_takes_over_what_runs_and_what_ended(stage: &mut impl Stage) {
-    let ended = launched(stage, 1, Act::Exit(3)).await;
-    let running = launched(stage, 2, Act::UntilTerm).await;
+/// A server that starts anew counts and tells what it finds.
+pub async fn a_new_server_counts_what_runs_and_tells_what_ended(stage: &mut impl Stage) {
+    let ended = launched(stage, 1, Act::Exit(3)).await.attempt;
+    let running = launched(stage, 2, Act::UntilTerm).await.attempt;
     dies(stage, ended).await;
     stage.restart().await;
-
     assert_eq!(listed(stage).await, [ended, running]);
-    assert_eq!(seen(stage, running).await, Sighting::Running);
-    assert!(matches!(seen(stage, ended).await, Sighting::Exited { .. }));
     assert_eq!(stage.runtime().admit(attempt(3), TOTAL).await, Admission::Full);
     dies(stage, ended).await;
-
-    for attempt in [ended, running] {
-        let again = launch_of(stage, attempt, Act::Exit(9)).await;
-        stage.runtime().launch(&again).await.expect("taken for done");
-    }
-    stage.runtime().stop(running, false).await.expect("stopped");
-    dies(stage, running).await;
-    launched(stage, 4, Act::UntilTerm).await;
 }
 
 /// An image that is nowhere is told from a registry that is away.
@@ -330,9 +362,9 @@ pub async fn a_missing_image_is_not_found(stage: &mut impl Stage) {
 
 /// The memory limit is real, and running into it is seen.
 pub async fn running_out_of_memory_is_seen(stage: &mut impl Stage) {
-    let attempt = launched(stage, 1, Act::Greedy).await;
-    dies(stage, attempt).await;
-    let seen = seen(stage, attempt).await;
+    let greedy = launched(stage, 1, Act::Greedy).await;
+    dies(stage, greedy.attempt).await;
+    let seen = seen(stage, &greedy).await;
     assert!(matches!(seen, Sighting::Exited { out_of_memory: true, .. }), "{seen:?}");
 }
 
@@ -346,16 +378,29 @@ macro_rules! runtime_suite {
             launching_from_two_places_at_once_runs_once
             an_ended_attempt_is_not_run_again
             a_stop_reaches_the_first_process_as_term
-            only_a_kill_ends_what_does_not_stop
             stopping_what_is_gone_is_fine
             sightings_come_in_the_order_asked
+            what_runs_is_found_by_its_attempt_alone
+            forgetting_ends_what_runs
+            every_death_is_told
+            a_new_server_takes_over_what_runs_and_what_ended
+        }
+    };
+}
+
+/// The further checks of runtimes that share out one machine and are masters
+/// of what runs on it.
+#[macro_export]
+macro_rules! machine_suite {
+    ($stage:expr) => {
+        $crate::runtime_checks! { $stage;
+            only_a_kill_ends_what_does_not_stop
             an_ended_attempt_is_listed_until_it_is_forgotten
-            forgetting_ends_what_runs_and_can_be_repeated
+            forgetting_leaves_no_trace_of_what_ran
             room_is_reserved_until_the_attempt_is_forgotten
             asking_for_more_than_there_is_is_hopeless
             a_launch_takes_room_even_where_nobody_asked
-            every_death_is_told
-            a_new_server_takes_over_what_runs_and_what_ended
+            a_new_server_counts_what_runs_and_tells_what_ended
         }
     };
 }

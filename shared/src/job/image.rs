@@ -137,6 +137,9 @@ pub struct ResolvedImage {
     pub user: Option<String>,
     /// `os/architecture`, such as `linux/amd64`.
     pub platform: String,
+    /// Where the platform keeps the credentials that pull it, if it needs any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<String>,
 }
 
 impl ResolvedImage {
@@ -227,6 +230,7 @@ mod tests {
             workdir: None,
             user: None,
             platform: "linux/amd64".into(),
+            pull_secret: None,
         };
         assert_eq!(image.argv(None, None), words("/run default"));
         assert_eq!(image.argv(None, Some(&words("a b"))), words("/run a b"));

@@ -5,7 +5,7 @@ use tracing::{debug, instrument, warn};
 use super::{attempts, dispatch, images, objects, record, rows};
 use crate::{
     job::{AttemptKey, AttemptPhase, Cause, Duty, Event, ImageState, Job, JobKey},
-    platform::{Expect, Key, ObjectKey, Op, Query, ResolveError, Sighting},
+    platform::{Expect, Key, Known, ObjectKey, Op, Query, ResolveError, Sighting},
     service::Service,
     wire::Problem,
 };
@@ -37,8 +37,8 @@ async fn perform_one(service: &Service, job: &Job, duty: Duty) -> Result<(), Pro
     match duty {
         Duty::Resolve(image) => resolve(service, job, image).await,
         Duty::Launch(attempt) => dispatch::launch(service, attempt_key(attempt), job).await,
-        Duty::Stop(attempt) => stop(service, attempt_key(attempt)).await,
-        Duty::Look(attempt) => observe(service, attempt_key(attempt)).await,
+        Duty::Stop(attempt) => stop(service, &known(job, attempt_key(attempt))).await,
+        Duty::Look(attempt) => observe(service, &known(job, attempt_key(attempt))).await,
         Duty::Tick => record::record(service, job.key(), &Event::Ticked).await.map(|_| ()),
         Duty::Purge => purge(service, job.key()).await,
         // The queue claims; wide tasks and callbacks are refused at submit, so
@@ -81,23 +81,32 @@ async fn resolve(service: &Service, job: &Job, place: u32) -> Result<(), Problem
 }
 
 /// Makes the runtime stop an attempt, and ends one that it does not have.
-async fn stop(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
-    service.platform.runtime.stop(attempt, false).await?;
-    observe(service, attempt).await
+async fn stop(service: &Service, known: &Known) -> Result<(), Problem> {
+    service.platform.runtime.stop(known.attempt, false).await?;
+    observe(service, known).await
+}
+
+/// The attempt, and what its launch told.
+pub(super) fn known(job: &Job, attempt: AttemptKey) -> Known {
+    let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
+    Known { attempt, handle: live.and_then(|live| live.handle.clone()) }
 }
 
 /// Holds what the runtime sees of an attempt against what the job believes.
 ///
 /// An agent reports before it exits: one that has exited and has not been
 /// heard of is lost. The order of the two reads is what makes that sound.
-#[instrument(level = "debug", name = "attempt.observe", skip_all, fields(attempt.id = %attempt.attempt))]
-pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
-    let seen = service.platform.runtime.inspect(&[attempt]).await?;
+#[instrument(level = "debug", name = "attempt.observe", skip_all, fields(attempt.id = %known.attempt.attempt))]
+pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
+    let attempt = known.attempt;
+    let seen = service.platform.runtime.inspect(std::slice::from_ref(known)).await?;
     let sighting = seen.into_iter().next().unwrap_or(Sighting::Gone);
     let found = record::load_any(service, attempt.job()).await?;
     let Some(job) = found.map(|(_, job)| job).filter(|job| job.is_live(attempt.attempt)) else {
         return match sighting {
-            Sighting::Exited { .. } | Sighting::Gone => forget(service, attempt).await,
+            Sighting::Exited { .. } | Sighting::NotStarted { .. } | Sighting::Gone => {
+                forget(service, attempt).await
+            }
             Sighting::Pending | Sighting::Running => Ok(()),
         };
     };
@@ -117,6 +126,10 @@ pub async fn observe(service: &Service, attempt: AttemptKey) -> Result<(), Probl
                 code.map(|code| format!("the agent ended with code {code} and had not reported"))
             });
             attempts::end_unreported(service, attempt, cause, message).await?;
+            forget(service, attempt).await
+        }
+        Sighting::NotStarted { cause, message } => {
+            attempts::end_unreported(service, attempt, cause, Some(message)).await?;
             forget(service, attempt).await
         }
         Sighting::Gone => {

@@ -155,8 +155,9 @@ async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
 pub async fn containers(service: &Service) -> Result<(), Problem> {
     for attempt in service.platform.runtime.list().await? {
         let found = record::load_any(service, attempt.job()).await?;
-        if found.is_some_and(|(_, job)| job.is_live(attempt.attempt)) {
-            duties::observe(service, attempt).await?;
+        let live = found.map(|(_, job)| job).filter(|job| job.is_live(attempt.attempt));
+        if let Some(job) = live {
+            duties::observe(service, &duties::known(&job, attempt)).await?;
         } else {
             duties::forget(service, attempt).await?;
         }
@@ -173,7 +174,7 @@ pub async fn adopt(service: &Service) -> Result<(), Problem> {
         let attempts = members.iter().filter_map(|member| member.parse().ok());
         let looks: Vec<_> = attempts
             .map(|attempt| AttemptKey { project: key.project, attempt })
-            .map(|attempt| duties::observe(service, attempt).boxed())
+            .map(|attempt| async move { duties::observe(service, &attempt.into()).await }.boxed())
             .collect();
         let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
         while let Some(observed) = looks.next().await {

@@ -18,7 +18,7 @@ pub use objects::{
     Range, SignedUrl, StoredObject, collect, one_chunk,
 };
 pub use runtime::{
-    Admission, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
+    Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
     RuntimeError, Sighting,
 };
 pub use table::{Expect, Index, Key, Mark, Op, Page, Query, Row, Table, TableError, Wanted};

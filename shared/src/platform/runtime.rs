@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::Source;
-use crate::job::{AttemptKey, ImageReference, Network, ProjectId, ResolvedImage, Resources};
+use crate::job::{AttemptKey, Cause, ImageReference, Network, ProjectId, ResolvedImage, Resources};
 
 /// What a registry asks for.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,6 +58,24 @@ pub struct Launched {
     pub handle: Option<String>,
 }
 
+/// An attempt, and the runtime's own name for its container where a launch
+/// told one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Which attempt.
+    pub attempt: AttemptKey,
+    /// What [`Launched`] said. Without it, a runtime that needs one may say
+    /// [`Sighting::Gone`] of a container that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
+}
+
+impl From<AttemptKey> for Known {
+    fn from(attempt: AttemptKey) -> Self {
+        Known { attempt, handle: None }
+    }
+}
+
 /// Whether the runtime has room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -83,6 +102,13 @@ pub enum Sighting {
         out_of_memory: bool,
         /// What the platform says about it.
         message: Option<String>,
+    },
+    /// It has ended before anything ran in it.
+    NotStarted {
+        /// Why, as far as the platform says.
+        cause: Cause,
+        /// What the platform says about it.
+        message: String,
     },
     /// There is no trace of it.
     Gone,
@@ -144,16 +170,18 @@ pub trait Runtime: Send + Sync {
     async fn launch(&self, launch: &Launch) -> Result<Launched, RuntimeError>;
 
     /// Sends TERM to the container's first process; one that is gone is fine.
-    /// With `kill`, ends it at once.
+    /// With `kill`, ends it as soon as the platform can.
     async fn stop(&self, attempt: AttemptKey, kill: bool) -> Result<(), RuntimeError>;
 
     /// What is seen of these attempts, in the same order.
-    async fn inspect(&self, attempts: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError>;
+    async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError>;
 
-    /// Every attempt of ours that the runtime has, ended ones included.
+    /// Every attempt of ours that may run, and those that have ended where they
+    /// stay until they are forgotten.
     async fn list(&self) -> Result<Vec<AttemptKey>, RuntimeError>;
 
-    /// Ends what is left of an attempt, frees its room, removes its traces.
+    /// Ends what is left of an attempt, frees its room, removes such traces as
+    /// the platform lets be removed.
     async fn forget(&self, attempt: AttemptKey) -> Result<(), RuntimeError>;
 }
 
@@ -190,7 +218,7 @@ impl Runtime for NoRuntime {
         self.absent()
     }
 
-    async fn inspect(&self, _: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, _: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         self.absent()
     }
 

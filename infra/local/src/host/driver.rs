@@ -60,7 +60,7 @@ async fn observe(
     while let Some(Some(attempt)) = stop.run_until_cancelled(deaths.recv()).await {
         let service = service.clone();
         tasks.spawn(async move {
-            if let Err(problem) = ObserveAttempt.react(&service, attempt).await {
+            if let Err(problem) = ObserveAttempt.react(&service, attempt.into()).await {
                 // The sweep finds it again.
                 warn!(attempt.id = %attempt.attempt, error = %problem, "an ended container was not seen to");
             }

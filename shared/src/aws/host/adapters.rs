@@ -2,98 +2,84 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
 
 use super::settings::{StoresSettings, TasksSettings};
 use crate::{
-    job::AttemptKey,
-    platform::{Clock, Index, Key, Objects, Runtime, Table},
-    wire::Problem,
+    aws::{
+        objects::S3Objects,
+        registry::{PullSecrets, Registry, RegistryConfig, SignedCalls},
+        runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, Logs, TaskStateChange},
+        table::{DynamoTable, IndexLayout},
+    },
+    guard::{Cidr, Guard},
+    platform::{Clock, Index, Objects, Runtime, Table},
+};
+
+pub(super) use crate::aws::{
+    config::Aws,
+    table::{KEY, Place},
 };
 
 /// Tells this installation's tasks from others'; the cluster is its own.
-pub(super) const INSTANCE: &str = "tarpon";
+const INSTANCE: &str = "tarpon";
 
-/// The ways to AWS's APIs.
-pub(super) struct Aws(SdkConfig);
-
-impl Aws {
-    /// As the environment says.
-    pub async fn from_env() -> Self {
-        let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        Aws(aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await)
-    }
-
-    /// What a client of any API is made from.
-    pub fn sdk(&self) -> &SdkConfig {
-        &self.0
-    }
-}
+/// The attribute of a set that says how many members it has.
+pub(super) const SET_COUNT: &str = "n";
 
 /// Where state is kept, and where bytes are stored.
 pub(super) type Stores = (Arc<dyn Table>, Arc<dyn Objects>);
 
 /// The stores of these names.
-pub(super) fn stores(_: &Aws, _: &StoresSettings, _: &Arc<dyn Clock>) -> Result<Stores, Problem> {
-    Err(Problem::internal("the adapters of the stores are not here yet"))
+pub(super) fn stores(aws: &Aws, settings: &StoresSettings, clock: &Arc<dyn Clock>) -> Stores {
+    let table = DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock));
+    let objects = S3Objects::new(aws.s3(), &settings.bucket, Arc::clone(clock));
+    (Arc::new(table), Arc::new(objects))
 }
 
 /// Where containers run.
 pub(super) fn containers(
-    _: &Aws,
-    _: TasksSettings,
-    _: &Arc<dyn Clock>,
+    aws: &Aws,
+    settings: TasksSettings,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Runtime>, Error> {
-    Err("the adapter of the runtime is not here yet".into())
+    let architecture = if settings.is_arm { Architecture::Arm64 } else { Architecture::Amd64 };
+    let ranges: Result<Vec<Cidr>, _> = settings.registries.iter().map(|it| it.parse()).collect();
+    let ranges = ranges.map_err(|error| format!("TARPON_ALLOW_REGISTRY_AT: {error}"))?;
+    let registry = RegistryConfig {
+        guard: Guard::new(ranges),
+        architecture: architecture.as_str(),
+        calls: SignedCalls::new(aws.sdk(), Arc::clone(clock)),
+        secrets: Some(PullSecrets::new(settings.pull_secrets)),
+    };
+    let config = EcsConfig {
+        instance: INSTANCE.into(),
+        cluster: settings.cluster,
+        agent_image: settings.agent_image,
+        execution_role: settings.execution_role,
+        service: settings.service,
+        subnets: settings.subnets,
+        security_groups: vec![settings.security_group],
+        public_ip: settings.public_ip,
+        architecture,
+        capacity: if settings.spot { Capacity::Spot } else { Capacity::OnDemand },
+        logs: Some(Logs { group: settings.logs, region: settings.region }),
+        disk_gib: None,
+    };
+    let ecs = aws_sdk_ecs::Client::new(aws.sdk());
+    let registry = Registry::new(registry, Arc::clone(clock));
+    Ok(Arc::new(EcsRuntime::new(ecs, config, registry, Arc::clone(clock))?))
 }
 
-/// The attributes of an item's key.
-pub(super) const KEY: [&str; 2] = ["p", "s"];
-
-/// The attributes of its place in an index.
+/// The attributes of a row's place in an index.
 pub(super) const fn place_in(index: Index) -> [&'static str; 2] {
-    match index {
-        Index::Due => ["dp", "ds"],
-        Index::Queue => ["qp", "qs"],
-        Index::Open => ["op", "os"],
-    }
-}
-
-/// The attribute of a set that says how many members it has.
-pub(super) const SET_COUNT: &str = "n";
-
-/// What is at a key of the table.
-pub(super) enum Place {
-    /// A row.
-    Row(Key),
-    /// A set.
-    Set(Key),
-}
-
-impl Place {
-    /// What is at the key of these two parts, as they are stored.
-    pub fn of(partition: &str, sort: &str) -> Self {
-        match partition.strip_suffix('\0').and_then(|set| set.split_once('\0')) {
-            Some((partition, sort)) => Place::Set(Key::new(partition, sort)),
-            None => Place::Row(Key::new(partition, sort)),
-        }
-    }
+    IndexLayout::of(index).key
 }
 
 /// What `observe-attempt` takes, of the detail of a task's change of state;
 /// `None` if it is not the end of one of ours.
 pub(super) fn ended(detail: &Value) -> Option<Value> {
-    if detail["lastStatus"] != "STOPPED" {
-        return None;
-    }
-    let of_ours = detail["startedBy"].as_str()?.strip_prefix(INSTANCE)?.strip_prefix('/')?;
-    let (project, attempt) = of_ours.split_once('/')?;
-    let key = AttemptKey { project: project.parse().ok()?, attempt: attempt.parse().ok()? };
-    Some(json!(key))
+    let change: TaskStateChange = serde_json::from_value(detail.clone()).ok()?;
+    change.ended(INSTANCE).map(|known| json!(known))
 }

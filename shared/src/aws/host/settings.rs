@@ -18,7 +18,6 @@ pub(super) struct Settings {
     pub log: Targets,
 }
 
-#[expect(dead_code, reason = "read by the adapters, which are not here yet")]
 /// Where the stores are.
 #[derive(Clone, Debug)]
 pub(super) struct StoresSettings {
@@ -28,7 +27,6 @@ pub(super) struct StoresSettings {
     pub bucket: String,
 }
 
-#[expect(dead_code, reason = "read by the adapters, which are not here yet")]
 /// Where and how tasks run.
 #[derive(Clone, Debug)]
 pub(super) struct TasksSettings {

@@ -100,7 +100,7 @@ impl Host {
 
     async fn make(&self) -> Result<Service, Problem> {
         let keyring = master_key::keyring(self.aws.sdk(), &self.settings.master_key_secret).await;
-        let (table, objects) = adapters::stores(&self.aws, &self.stores, &self.clock)?;
+        let (table, objects) = adapters::stores(&self.aws, &self.stores, &self.clock);
         let (runtime, clock) = (Arc::clone(&self.runtime), Arc::clone(&self.clock));
         Ok(Service {
             platform: Platform { table, objects, runtime, clock },
@@ -110,6 +110,7 @@ impl Host {
                 public_url: self.settings.public_url.clone(),
                 longest_wait_seconds: 0,
             },
+            backlog: Arc::default(),
         })
     }
 

@@ -45,7 +45,7 @@ fn terms(now: Timestamp, expires_at: Timestamp) -> Result<PresigningConfig, Obje
         return Err(Refused::Past.into());
     }
     PresigningConfig::builder()
-        .start_time(SystemTime::from(now))
+        .start_time(SystemTime::try_from(now).map_err(unavailable)?)
         .expires_in(left.min(LONGEST))
         .build()
         .map_err(unavailable)

@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
+    job::{AttemptKey, Cause, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
-        Sighting,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        RuntimeError, Sighting,
     },
 };
 
@@ -114,6 +114,14 @@ impl MemoryRuntime {
         self.state().exit(attempt, code, out_of_memory);
     }
 
+    /// The container never came up, for this reason.
+    pub fn never_starts(&self, attempt: AttemptKey, cause: Cause) {
+        if let Some(container) = self.state().containers.get_mut(&attempt) {
+            let message = "it could not be started".to_owned();
+            container.sighting = Sighting::NotStarted { cause, message };
+        }
+    }
+
     /// The container is gone without a trace, as after a loss of the machine.
     pub fn lose(&self, attempt: AttemptKey) {
         {
@@ -197,6 +205,7 @@ impl Runtime for MemoryRuntime {
             workdir: None,
             user: None,
             platform: "linux/amd64".into(),
+            pull_secret: None,
         })
     }
 
@@ -230,10 +239,13 @@ impl Runtime for MemoryRuntime {
         Ok(())
     }
 
-    async fn inspect(&self, attempts: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         let state = self.state();
-        let sighting = |attempt| {
-            state.containers.get(attempt).map_or(Sighting::Gone, |found| found.sighting.clone())
+        let sighting = |known: &Known| {
+            state
+                .containers
+                .get(&known.attempt)
+                .map_or(Sighting::Gone, |found| found.sighting.clone())
         };
         Ok(attempts.iter().map(sighting).collect())
     }

@@ -95,6 +95,7 @@ pub fn resolved() -> ResolvedImage {
         workdir: None,
         user: None,
         platform: "linux/amd64".to_owned(),
+        pull_secret: None,
     }
 }
 

@@ -26,10 +26,11 @@ use bollard::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
+    guard::Guard,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
-        Sighting,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        RuntimeError, Sighting,
     },
 };
 use tokio::sync::mpsc;
@@ -38,7 +39,6 @@ use tracing::{info, warn};
 use super::{
     container::{self, Surroundings},
     deaths, fault,
-    guard::Guard,
     image::{self, Images},
     network::Networks,
 };
@@ -179,7 +179,10 @@ impl DockerRuntime {
     async fn found(&self, attempt: AttemptKey) -> Result<Created, RuntimeError> {
         match self.look(attempt).await? {
             Sighting::Pending => Ok(Created::Fresh),
-            Sighting::Running | Sighting::Exited { .. } | Sighting::Gone => Ok(Created::Before),
+            Sighting::Running
+            | Sighting::Exited { .. }
+            | Sighting::NotStarted { .. }
+            | Sighting::Gone => Ok(Created::Before),
         }
     }
 
@@ -279,17 +282,17 @@ impl Runtime for DockerRuntime {
         }
     }
 
-    async fn inspect(&self, attempts: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         // A list says who lives, in one call; how a container ended takes a
         // look at each.
-        if let [attempt] = attempts {
-            return Ok(vec![self.look(*attempt).await?]);
+        if let [known] = attempts {
+            return Ok(vec![self.look(known.attempt).await?]);
         }
         let found = self.containers().await;
         let found = found.map_err(|error| RuntimeError::Unavailable(Box::new(error)))?;
         let listed: HashMap<_, _> =
             found.iter().map(|(attempt, it)| (attempt, alive(it))).collect();
-        let sightings = attempts.iter().map(|attempt| (*attempt, listed.get(attempt).cloned()));
+        let sightings = attempts.iter().map(|it| (it.attempt, listed.get(&it.attempt).cloned()));
         let sightings =
             sightings.collect::<Vec<_>>().into_iter().map(async |(attempt, listed)| match listed {
                 Some(Some(alive)) => Ok(alive),

@@ -24,12 +24,13 @@ use bollard::{
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 use shared::{
+    guard::Guard,
     job::{ImageReference, ProjectId, ResolvedImage},
     platform::{RegistryCredentials, ResolveError},
 };
 use tokio::time::Instant;
 
-use super::{fault, guard::Guard};
+use super::fault;
 use crate::runtime::keyed::{Keyed, guard};
 
 /// How long a registry's answer holds: a tag may move, access may be taken away.
@@ -144,6 +145,9 @@ impl Images {
 
     /// The digest that `name` has at its registry, if these credentials may
     /// know it.
+    ///
+    /// The engine connects by itself, wherever the registry sends it for a
+    /// token: where that matters, the engine needs a firewall.
     async fn ask(
         &self,
         image: &ImageReference,
@@ -237,6 +241,7 @@ impl Images {
             workdir: given(config.working_dir),
             user: given(config.user),
             platform,
+            pull_secret: None,
         })
     }
 

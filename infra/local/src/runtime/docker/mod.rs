@@ -7,7 +7,6 @@ mod adapter;
 mod container;
 mod deaths;
 mod fault;
-mod guard;
 mod image;
 mod network;
 
@@ -15,4 +14,4 @@ mod network;
 mod tests;
 
 pub use adapter::{DockerConfig, DockerRuntime};
-pub use guard::{BadCidr, Cidr, Guard};
+pub use shared::guard::{BadCidr, Cidr, Guard};

@@ -31,6 +31,7 @@ mod docker_port {
     use super::DockerStage;
 
     shared::runtime_suite!(DockerStage::new());
+    shared::machine_suite!(DockerStage::new());
     shared::container_suite!(DockerStage::new());
 }
 

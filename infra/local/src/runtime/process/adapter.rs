@@ -15,8 +15,8 @@ use shared::{
     agent,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Launch, Launched, RegistryCredentials, ResolveError, Runtime, RuntimeError,
-        Sighting,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        RuntimeError, Sighting,
     },
 };
 use tokio::{runtime::Handle, sync::mpsc};
@@ -235,6 +235,7 @@ impl Runtime for ProcessRuntime {
             workdir: Some(".".to_owned()),
             user: None,
             platform: format!("{}/{}", std::env::consts::OS, architecture()),
+            pull_secret: None,
         })
     }
 
@@ -271,9 +272,9 @@ impl Runtime for ProcessRuntime {
         }
     }
 
-    async fn inspect(&self, attempts: &[AttemptKey]) -> Result<Vec<Sighting>, RuntimeError> {
+    async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
         let known = guard(&self.inner.known);
-        let sighting = |attempt| match known.get(attempt) {
+        let sighting = |it: &Known| match known.get(&it.attempt) {
             Some(Life::Running(_)) => Sighting::Running,
             Some(Life::Ended(code)) => {
                 Sighting::Exited { code: *code, out_of_memory: false, message: None }

@@ -17,6 +17,7 @@ mod port {
     use super::ProcessStage;
 
     shared::runtime_suite!(ProcessStage::new());
+    shared::machine_suite!(ProcessStage::new());
 }
 
 struct ProcessStage {
@@ -153,7 +154,7 @@ async fn a_process_whose_pid_was_never_noted_is_found_by_its_lock() {
     stage.restart().await;
 
     let key = launch.attempt;
-    assert_eq!(stage.runtime().inspect(&[key]).await.unwrap(), [Sighting::Running]);
+    assert_eq!(stage.runtime().inspect(&[key.into()]).await.unwrap(), [Sighting::Running]);
     stage.runtime().launch(&launch).await.unwrap();
     stage.runtime().stop(key, false).await.unwrap();
     assert_eq!(stage.hears().await, "bye");

@@ -218,9 +218,12 @@ async fn a_launch_that_was_cut_off_before_the_start_is_finished() {
     let name = stage.container_name(launch.attempt);
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     stage.client().create_container(Some(options), body).await.unwrap();
-    let seen = stage.runtime().inspect(&[launch.attempt, attempt(2)]).await.unwrap();
+    let seen = stage.runtime().inspect(&[launch.attempt.into(), attempt(2).into()]).await.unwrap();
     assert_eq!(seen, [Sighting::Pending, Sighting::Gone]);
-    assert_eq!(stage.runtime().inspect(&[launch.attempt]).await.unwrap(), [Sighting::Pending]);
+    assert_eq!(
+        stage.runtime().inspect(&[launch.attempt.into()]).await.unwrap(),
+        [Sighting::Pending]
+    );
 
     assert_eq!(stage.says(&launch).await, "up");
     tidy(&mut stage).await;
@@ -233,7 +236,7 @@ async fn a_scratch_folder_without_a_container_is_found_and_removed() {
     let folder = stage.config.scratch.join(format!("{}-{}", key.project, key.attempt));
     fs::create_dir(&folder).unwrap();
     assert_eq!(stage.runtime().list().await.unwrap(), [key]);
-    assert_eq!(stage.runtime().inspect(&[key]).await.unwrap(), [Sighting::Gone]);
+    assert_eq!(stage.runtime().inspect(&[key.into()]).await.unwrap(), [Sighting::Gone]);
     tidy(&mut stage).await;
     assert!(!folder.exists());
 }
@@ -247,6 +250,6 @@ async fn servers_on_one_engine_do_not_see_each_other() {
     assert_eq!(other.runtime().list().await.unwrap(), []);
     other.runtime().stop(launch.attempt, true).await.unwrap();
     other.runtime().forget(launch.attempt).await.unwrap();
-    assert_eq!(one.runtime().inspect(&[launch.attempt]).await.unwrap(), [Sighting::Running]);
+    assert_eq!(one.runtime().inspect(&[launch.attempt.into()]).await.unwrap(), [Sighting::Running]);
     tidy(&mut one).await;
 }

@@ -1,9 +1,10 @@
-//! Where a registry may be: on the open internet, or where the operator says.
+//! Which addresses may be talked to because a user named them: those on the
+//! open internet, and where the operator says.
 //!
-//! The engine connects by itself and looks the name up again, so this keeps
-//! out plain attempts at inner addresses, but neither a name server that
-//! changes its answer in between nor a registry that sends the engine elsewhere
-//! for a token. Where that matters, the engine itself needs a firewall.
+//! Who connects by itself asks [`Guard::lookup`] and connects to what it
+//! answers. [`Guard::barred`] is for names that somebody else connects to and
+//! looks up again: it keeps out plain attempts, but no name server that changes
+//! its answer in between.
 
 use std::{
     fmt, io,
@@ -15,6 +16,11 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a range of addresses such as `10.0.0.0/8` or `fd00::/8`")]
 pub struct BadCidr(String);
+
+/// An address that may not be talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address {0} is not allowed")]
+pub struct Barred(pub IpAddr);
 
 /// A range of addresses, as in `10.0.0.0/8`.
 ///
@@ -114,9 +120,20 @@ impl Guard {
         within(&self.allowed) || (within(&self.global) && !within(&self.inner))
     }
 
+    /// The addresses of `name`; none of them, if there is one among them that
+    /// may not be talked to.
+    pub async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+        match addresses.iter().find(|address| !self.allows(**address)) {
+            Some(barred) => Err(io::Error::other(Barred(*barred))),
+            None => Ok(addresses),
+        }
+    }
+
     /// The first address of `host` (`name` or `name:port`) that may not be
     /// talked to.
-    pub(super) async fn barred(&self, host: &str) -> io::Result<Option<IpAddr>> {
+    pub async fn barred(&self, host: &str) -> io::Result<Option<IpAddr>> {
         let (name, port) = match host.rsplit_once(':') {
             Some((name, port)) => (name, port.parse().map_err(io::Error::other)?),
             None => (host, 443),
@@ -182,6 +199,18 @@ mod tests {
         let everything: Cidr = "0.0.0.0/0".parse().unwrap();
         assert!(everything.contains("10.0.0.1".parse().unwrap()));
         assert!(!everything.contains("::1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_name_with_an_inner_address_is_not_looked_up() {
+        let closed = Guard::new(Vec::new()).lookup("localhost").await.unwrap_err();
+        assert!(
+            closed.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Barred>),
+            "{closed}"
+        );
+        let ranges = ["127.0.0.0/8", "::1"].map(|range| range.parse().unwrap());
+        let open = Guard::new(ranges.to_vec()).lookup("localhost").await.unwrap();
+        assert!(open.iter().all(IpAddr::is_loopback) && !open.is_empty(), "{open:?}");
     }
 
     #[test]
