@@ -85,7 +85,7 @@ impl Registry {
 }
 
 /// Removes what this machine has of a registry's.
-pub async fn drop_local(engine: &Docker, host: &str) {
+async fn drop_local(engine: &Docker, host: &str) {
     let all = ListImagesOptionsBuilder::new().all(true).build();
     for found in engine.list_images(Some(all)).await.unwrap_or_default() {
         let names = found.repo_tags.iter().chain(&found.repo_digests);
@@ -93,5 +93,20 @@ pub async fn drop_local(engine: &Docker, host: &str) {
             let options = RemoveImageOptionsBuilder::new().force(true).build();
             let _ = engine.remove_image(name, Some(options), None).await;
         }
+    }
+}
+
+impl Drop for Registry {
+    /// There is no waiting in a drop, hence the thread with a runtime of its own.
+    fn drop(&mut self) {
+        let host = self.host.clone();
+        let sweep = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let engine = Docker::connect_with_defaults().unwrap().negotiate_version().await;
+                drop_local(&engine.unwrap(), &host).await;
+            });
+        };
+        let _ = std::thread::spawn(sweep).join();
     }
 }

@@ -23,18 +23,19 @@ use tokio::sync::watch;
 use crate::{
     agent::{self, Ears},
     bus::Bus,
-    registry::{Registry, drop_local},
+    registry::Registry,
 };
 
 /// What the deployment is called.
 const INSTANCE: &str = "tests";
 
-/// The runtime, an ECS of its own, a bus and a registry.
+/// The runtime, an ECS of its own, a bus and a registry. They go in this order:
+/// images last, when no container needs them.
 pub struct EcsStage {
     pub endpoint: Endpoint,
     pub bus: Bus,
     pub config: EcsConfig,
-    pub registry: Registry,
+    _registry: Registry,
     image: ResolvedImage,
     runtime: Arc<EcsRuntime>,
     ears: Ears,
@@ -82,7 +83,7 @@ impl EcsStage {
         let pushed = registry.push(&engine).await;
         let image = runtime.resolve(ProjectId::new([7; 16]), &pushed, None).await.unwrap();
         let freed = watch::Sender::new(0);
-        EcsStage { endpoint, bus, config, registry, image, runtime, ears, freed }
+        EcsStage { endpoint, bus, config, _registry: registry, image, runtime, ears, freed }
     }
 
     /// Another runtime on the same ECS, as of a deployment that says other things.
@@ -195,20 +196,5 @@ impl Stage for EcsStage {
 
     async fn restart(&mut self) {
         self.runtime = Arc::new(runtime(&self.endpoint, &self.config).await);
-    }
-}
-
-impl Drop for EcsStage {
-    /// There is no waiting in a drop, hence the thread with a runtime of its own.
-    fn drop(&mut self) {
-        let host = self.registry.host.clone();
-        let sweep = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let engine = Docker::connect_with_defaults().unwrap().negotiate_version().await;
-                drop_local(&engine.unwrap(), &host).await;
-            });
-        };
-        let _ = std::thread::spawn(sweep).join();
     }
 }
