@@ -71,7 +71,7 @@ pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Problem>
 /// An absolute path that stays where it says.
 pub(super) fn check_path(field: &str, path: &str) -> Result<(), Problem> {
     let rule = if !path.starts_with('/') {
-        "it is not absolute: it starts with `/`"
+        "it is not absolute: a path starts with `/`"
     } else if path.split('/').any(|part| part == "..") {
         "it contains `..`"
     } else if path.len() > 1_024 {
