@@ -37,7 +37,8 @@ async fn a_job_just_accepted_outlives_a_crash(world: &mut World) {
 }
 
 async fn a_container_that_is_coming_up_outlives_a_crash(world: &mut World) {
-    let job = world.client.submit(world.probe("say up")).await;
+    // It stays for a while, to be seen in any case.
+    let job = world.client.submit(world.probe("say up then sleep 1")).await;
     until("it is coming up", async || (world.started() > 0).then_some(())).await;
     world.kill9();
     world.restart();
@@ -81,7 +82,7 @@ async fn an_agent_waits_with_its_report_until_the_server_is_back(world: &mut Wor
 }
 
 async fn an_upload_cut_short_is_made_again(world: &mut World) {
-    const BYTES: u64 = 256 << 20;
+    const BYTES: u64 = 512 << 20;
     let big = world.place("out/big");
     let steps = format!("fill {big} {BYTES}");
     let spec = world.probe(&steps).with("resources", json!({"cpu": 2})).keep(&big);
