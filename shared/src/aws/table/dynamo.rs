@@ -14,7 +14,7 @@ use super::{
     refused::{check_key, unavailable},
     sets::{self, Memory},
 };
-use crate::platform::{Clock, Key, Op, Page, Query, Row, Table, TableError};
+use crate::platform::{Clock, Key, Op, Page, Query, Row, Staged, Table, TableError};
 
 /// How long a waiter sleeps before it looks a second time.
 const FIRST_NAP: Duration = Duration::from_millis(50);
@@ -93,6 +93,10 @@ impl Table for DynamoTable {
 
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
         commit::commit(self, &ops).await
+    }
+
+    async fn commit_staged(&self, staged: Staged) -> Result<(), TableError> {
+        commit::commit_staged(self, &staged).await
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
