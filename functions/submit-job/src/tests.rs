@@ -209,7 +209,8 @@ async fn a_body_that_is_no_json_is_standard_input() {
     let bytes = collect(object.expect("an object").body).await.expect("its bytes");
     assert_eq!(bytes, "hello world");
 
-    let spec = attempts::load_spec(&world.service, attempt.job()).await.expect("a spec");
+    let job = world.job(attempt.attempt.job).await;
+    let spec = attempts::load_spec(&world.service, &job).await.expect("a spec");
     assert_eq!((spec.name.as_deref(), spec.priority), (Some("n"), 3));
     assert_eq!(spec.tasks[0].resources.cpu_millis, 1_500);
     assert_eq!(spec.tasks[0].resources.memory_mib, 64);

@@ -3,7 +3,7 @@
 //! | what | partition | sort |
 //! |---|---|---|
 //! | job record | `<project>#<YYYYMM>` | job id |
-//! | spec | `job#<job>` | `spec` |
+//! | spec, if it is large | `job#<job>` | `spec` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |

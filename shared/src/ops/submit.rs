@@ -84,10 +84,10 @@ pub async fn submit(
     }
     let request = hex(digest);
     let job = Job::new(key, &submission.spec, key.job.created_at());
-    let mut ops = vec![
-        Op::Put(rows::job(key), Expect::Absent, rows::job_row(&job)),
-        Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)),
-    ];
+    let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, rows::job_row(&job))];
+    if job.spec.is_none() {
+        ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));
+    }
     if let Some(token) = &token {
         let mut wanted = rows::plain(&TokenRecord { v: 1, job: key.job, request: request.clone() });
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();

@@ -137,14 +137,9 @@ pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
 async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
     for member in queues::live(service, key).await? {
         let Ok(attempt) = member.parse::<crate::job::AttemptId>() else { continue };
-        let job = JobKey { project: key.project, job: attempt.job };
-        let found = record::load_any(service, job).await?;
-        if found.is_some_and(|(_, job)| job.is_live(attempt)) {
-            continue;
+        if queues::free(service, key, attempt).await? {
+            warn!(attempt.id = %attempt, "a slot was held by an attempt that is not live");
         }
-        warn!(attempt.id = %attempt, "a slot was held by an attempt that has ended");
-        let leave = crate::platform::Op::Leave { key: rows::slots(key), member };
-        service.platform.table.commit(vec![leave]).await?;
     }
     Ok(())
 }

@@ -5,3 +5,4 @@
 mod backlog;
 mod leases;
 mod slots;
+mod staged;
