@@ -117,7 +117,7 @@ async fn claim_job(
             Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
         let staged = Staged {
             before: vec![gate.check.clone(), join],
-            ops: vec![record::replace(&row, &next)],
+            ops: vec![record::replace(service, &row, &next)],
             after: Vec::new(),
         };
         match service.platform.table.commit_staged(staged).await {

@@ -135,7 +135,7 @@ pub(super) async fn free(
     let job = JobKey { project: key.project, job: attempt.job };
     let ops = match record::load_any(service, job).await? {
         Some((_, job)) if job.is_live(attempt) => return Ok(false),
-        Some((row, job)) => vec![leave, record::replace(&row, &job)],
+        Some((row, job)) => vec![leave, record::replace(service, &row, &job)],
         None => vec![leave],
     };
     match service.platform.table.commit(ops).await {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     job::{Event, Job, JobKey},
-    platform::{Expect, Key, Op, Row, Staged, TableError, Wanted},
+    platform::{Expect, Key, Op, Platform, Row, Staged, TableError, Wanted},
     service::Service,
     wire::{Problem, views::job_state},
 };
@@ -106,7 +106,7 @@ async fn once(
     let first = first(&job, &next).map(|(key, wanted)| Op::Put(key, Expect::Absent, wanted));
     let staged = Staged {
         before: first.into_iter().collect(),
-        ops: vec![replace(&row, &next)],
+        ops: vec![replace(service, &row, &next)],
         after: freed.next().into_iter().collect(),
     };
     match table.commit_staged(staged).await {
@@ -125,8 +125,20 @@ async fn once(
 }
 
 /// The change from the row that was read to the job that follows.
-pub fn replace(row: &Row, next: &Job) -> Op {
-    Op::Put(row.key.clone(), Expect::Version(row.version), rows::job_row(next))
+pub fn replace(service: &Service, row: &Row, next: &Job) -> Op {
+    let Platform { table, clock, .. } = &service.platform;
+    let wanted = rows::next_job_row(next, row, clock.now(), table.mark_slack());
+    Op::Put(row.key.clone(), Expect::Version(row.version), wanted)
+}
+
+/// Moves the mark of a job for which a sweep has come in vain.
+pub async fn put_off(service: &Service, row: &Row, job: &Job) -> Result<(), Problem> {
+    let put = Op::Put(row.key.clone(), Expect::Version(row.version), rows::job_row(job));
+    match service.platform.table.commit(vec![put]).await {
+        // Whoever changed it has seen to its mark.
+        Err(TableError::Stale(_)) => Ok(()),
+        moved => Ok(moved?),
+    }
 }
 
 /// The slots that a change gives back.

@@ -30,13 +30,16 @@ pub enum Wake {
     Queue(QueueKey),
 }
 
-/// What a changed row calls for, read off its key and marks alone.
+/// What a changed row calls for, read off its key and marks alone, and whether
+/// it is new: a new job's mark may say when a sweep should look for what went
+/// amiss.
 pub fn wakes<'a>(
     key: &'a Key,
     marks: &'a std::collections::BTreeMap<Index, crate::platform::Mark>,
+    is_new: bool,
     now: Timestamp,
 ) -> impl Iterator<Item = Wake> + 'a {
-    let due = marks.get(&Index::Due).filter(|mark| mark.sort <= rows::due_sort(now));
+    let due = marks.get(&Index::Due).filter(|mark| is_new || mark.sort <= rows::due_sort(now));
     let job = due.and_then(|_| job_of(key)).map(Wake::Job);
     let waiting = marks.get(&Index::Queue).and_then(|mark| rows::waiting_of(&mark.partition));
     let settings = queue_of(key);
@@ -64,10 +67,7 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
             ..Query::index(Index::Due, rows::due_partition(shard))
         };
         let page = service.platform.table.query(&query).await?;
-        let due = page.rows.first().and_then(|row| {
-            let millis = row.marks.get(&Index::Due)?.sort.parse().ok()?;
-            Timestamp::from_millisecond(millis).ok()
-        });
+        let due = page.rows.first().and_then(|row| rows::due_of(row.marks.get(&Index::Due)?));
         next = match (next, due) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Source;
 
@@ -274,6 +274,13 @@ pub trait Table: Send + Sync {
     /// comes after it is not carried out.
     async fn commit_staged(&self, staged: Staged) -> Result<(), TableError> {
         self.commit(staged.into()).await
+    }
+
+    /// How much earlier than its row wants a mark may lie, if that saves moving
+    /// it: where a move costs more than a sweep that has come in vain. None
+    /// where it costs nothing.
+    fn mark_slack(&self) -> SignedDuration {
+        SignedDuration::ZERO
     }
 
     /// The members of the set at `key`, sorted; none where there is no set.

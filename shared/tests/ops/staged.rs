@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use shared::{
     agent::Report,
     conformance::memory::{MemoryTable, World},
@@ -21,7 +22,7 @@ use shared::{
         rows::{self, QueueKey},
         sweep,
     },
-    platform::{Key, Op, Page, Query, Row, Staged, Table, TableError},
+    platform::{Clock, Index, Key, Op, Page, Query, Row, Staged, Table, TableError},
     wire::Problem,
 };
 
@@ -138,6 +139,11 @@ impl Table for Stepwise {
         Ok(())
     }
 
+    /// As where a move of a mark costs something.
+    fn mark_slack(&self) -> SignedDuration {
+        SignedDuration::from_mins(1)
+    }
+
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
         self.step().await?;
         self.table.members(key).await
@@ -239,6 +245,7 @@ async fn an_ending_that_was_written_and_not_brought_in_stands() {
     let mut world = World::new().await;
     let table = Stepwise::under(&mut world, 1, 0).await;
     let job = world.submit(r#"{"image": "a"}"#).await;
+    duties::perform(&world.service, job.key()).await.unwrap();
     let (attempt, _) = world.start(job.id).await;
     // What it left behind is written, and then the service dies.
     table.live(1);
@@ -322,4 +329,60 @@ async fn a_limit_holds_in_whatever_order_claims_sweeps_and_endings_come() {
         assert!(jobs.iter().all(|job| job.ending().is_some()), "with seed {seed}");
         assert_eq!(queues::live(&world.service, &table.queue).await.unwrap(), [""; 0]);
     }
+}
+
+/// The job's row, and when a sweep is to look at it.
+async fn marked(world: &World, job: &Job) -> (Row, Timestamp) {
+    let row = world.memory.table.get(&rows::job(job.key())).await.unwrap().unwrap();
+    let at = rows::due_of(&row.marks[&Index::Due]).unwrap();
+    (row, at)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_stays_while_a_job_starts_and_is_never_late() {
+    let mut world = World::new().await;
+    let table = Stepwise::under(&mut world, 1, 0).await;
+    let job = world.submit(r#"{"image": "a"}"#).await;
+    let (_, first) = marked(&world, &job).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    duties::perform(&world.service, job.key()).await.unwrap();
+    dispatch::dispatch(&world.service, &table.queue).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let attempt = live(&world)[0];
+    attempts::read_plan(&world.service, attempt).await.unwrap();
+    let (row, mark) = marked(&world, &job).await;
+    let running: Job = rows::read(&row).unwrap();
+    assert_eq!((row.version, mark), (4, first));
+    assert!(mark <= running.due_at().unwrap());
+
+    jobs::cancel(&world.service, job.key()).await.unwrap();
+    let (_, mark) = marked(&world, &job).await;
+    assert!(mark <= world.memory.clock.now(), "a stop is due now, and has to say so");
+    attempts::report(&world.service, attempt, succeeded("by the agent")).await.unwrap();
+    let (row, mark) = marked(&world, &job).await;
+    let over: Job = rows::read(&row).unwrap();
+    assert_eq!(mark.as_millisecond(), over.due_at().unwrap().as_millisecond());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_comes_to_a_waiting_job_in_vain_but_once() {
+    let mut world = World::new().await;
+    Stepwise::under(&mut world, 0, 0).await;
+    let job = world.submit(r#"{"image": "a"}"#).await;
+    duties::perform(&world.service, job.key()).await.unwrap();
+    let (row, mark) = marked(&world, &job).await;
+    let waiting: Job = rows::read(&row).unwrap();
+    assert!(mark < waiting.due_at().unwrap());
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        world.settle().await;
+        let (later, mark) = marked(&world, &job).await;
+        assert_eq!(mark.as_millisecond(), waiting.due_at().unwrap().as_millisecond());
+        assert_eq!((later.version, later.body), (row.version + 1, row.body.clone()));
+    }
+    // Its deadline is kept all the same.
+    tokio::time::sleep(Duration::from_hours(7 * 24)).await;
+    world.settle().await;
+    let ending = world.job(job.id).await.ending().map(|(ending, _)| ending);
+    assert_eq!(ending, Some(Ending::Failed));
 }
