@@ -13,7 +13,9 @@ use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
 
 use super::{fresh, in_seconds as soon};
-use crate::platform::{Expect, Index, Key, Mark, Op, Page, Query, Row, Table, TableError, Wanted};
+use crate::platform::{
+    Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted,
+};
 
 super::suite! {
     ($)
@@ -70,6 +72,9 @@ super::suite! {
     joins_at_once_never_exceed_the_limit,
     joins_and_leaves_at_once_all_count,
     a_join_and_a_put_are_one_commit,
+    what_is_staged_is_all_there_in_the_end,
+    a_staged_change_that_is_refused_stops_what_follows,
+    what_comes_after_a_refused_commit_is_not_carried_out,
     a_set_holds_a_thousand_members,
     a_change_wakes_who_waits_for_it,
     a_first_put_and_a_removal_wake_too,
@@ -746,6 +751,80 @@ pub async fn a_join_and_a_put_are_one_commit(table: &dyn Table) {
     assert_stale(&table.commit(over).await, &row);
     assert_eq!(table.members(&set).await.unwrap(), ["a"]);
     assert_body(table, &row, Some("a")).await;
+}
+
+pub async fn what_is_staged_is_all_there_in_the_end(table: &dyn Table) {
+    let [set, other, first, a, b, last] = keys(["set", "other", "first", "a", "b", "last"]);
+    put(table, &last, Expect::Absent, "x").await.unwrap();
+    let member = || "m".to_owned();
+    let join = |key: &Key| Op::Join { key: key.clone(), member: member(), limit: 1 };
+    table.commit(vec![join(&other)]).await.unwrap();
+    let staged = Staged {
+        before: vec![
+            Op::Check(last.clone(), Expect::Version(1)),
+            join(&set),
+            Op::Put(first.clone(), Expect::Absent, plain("first")),
+        ],
+        ops: vec![
+            Op::Put(a.clone(), Expect::Absent, plain("a")),
+            Op::Put(b.clone(), Expect::Absent, plain("b")),
+        ],
+        after: vec![Op::Leave { key: other.clone(), member: member() }],
+    };
+
+    table.commit_staged(staged).await.unwrap();
+
+    for (key, body) in [(&first, "first"), (&a, "a"), (&b, "b")] {
+        assert_body(table, key, Some(body)).await;
+    }
+    assert_eq!(table.members(&set).await.unwrap(), ["m"]);
+    assert_eq!(table.members(&other).await.unwrap(), [""; 0]);
+    let delete = Op::Delete(last.clone(), Expect::Anything);
+    table.commit_staged(Staged { after: vec![delete], ..Staged::default() }).await.unwrap();
+    assert_body(table, &last, None).await;
+}
+
+pub async fn a_staged_change_that_is_refused_stops_what_follows(table: &dyn Table) {
+    let [set, there, row, last] = keys(["set", "there", "row", "last"]);
+    put(table, &there, Expect::Absent, "there").await.unwrap();
+    put(table, &last, Expect::Absent, "last").await.unwrap();
+    let staged = |before| Staged {
+        before: vec![before],
+        ops: vec![Op::Put(row.clone(), Expect::Absent, plain("row"))],
+        after: vec![Op::Delete(last.clone(), Expect::Anything)],
+    };
+
+    let exists = Op::Put(there.clone(), Expect::Absent, plain("again"));
+    assert_exists(&table.commit_staged(staged(exists)).await, &there);
+    let stale = Op::Check(there.clone(), Expect::Version(7));
+    assert_stale(&table.commit_staged(staged(stale)).await, &there);
+    let full = Op::Join { key: set.clone(), member: "m".to_owned(), limit: 0 };
+    assert_full(&table.commit_staged(staged(full)).await, &set);
+
+    assert_body(table, &there, Some("there")).await;
+    assert_body(table, &row, None).await;
+    assert_body(table, &last, Some("last")).await;
+}
+
+pub async fn what_comes_after_a_refused_commit_is_not_carried_out(table: &dyn Table) {
+    let [there, row, first, last] = keys(["there", "row", "first", "last"]);
+    put(table, &there, Expect::Absent, "there").await.unwrap();
+    put(table, &last, Expect::Absent, "last").await.unwrap();
+    let staged = Staged {
+        before: vec![Op::Put(first, Expect::Absent, plain("first"))],
+        ops: vec![
+            Op::Put(row.clone(), Expect::Absent, plain("row")),
+            Op::Put(there.clone(), Expect::Version(9), plain("late")),
+        ],
+        after: vec![Op::Delete(last.clone(), Expect::Anything)],
+    };
+
+    assert_stale(&table.commit_staged(staged).await, &there);
+
+    // What came first may be there, and may not.
+    assert_body(table, &there, Some("there")).await;
+    assert_body(table, &row, None).await;
+    assert_body(table, &last, Some("last")).await;
 }
 
 pub async fn a_set_holds_a_thousand_members(table: &dyn Table) {

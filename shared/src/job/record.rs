@@ -1,4 +1,4 @@
-//! The job's record: state, and nothing that the spec already says once.
+//! The job's record: its state; and its spec, where that is small.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,10 @@ pub struct Job {
     /// Since when the job is being removed; nobody sees it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// What was asked for, if it is small: an item less to write and to read.
+    /// Otherwise, and in records of version 1, it is an item of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Box<JobSpec>>,
 }
 
 /// Where a run stands.
@@ -208,7 +212,7 @@ impl TaskState {
 
 impl Job {
     /// The version of the shape written today.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// The record of a job that was just accepted: its tasks have passed
     /// [`super::check_graph`].
@@ -239,6 +243,7 @@ impl Job {
             },
             untold: Vec::new(),
             deleted_at: None,
+            spec: spec.is_small().then(|| Box::new(spec.clone())),
         };
         job.settled(at)
     }

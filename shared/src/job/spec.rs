@@ -15,8 +15,11 @@ pub const MAX_TASKS: usize = 1_000;
 /// The most instances of one task.
 pub const MAX_INSTANCES: u32 = 10_000;
 
+/// Bytes of a spec's JSON up to which it is kept in the job's record.
+const SMALL_BYTES: usize = 2 << 10;
+
 /// One or more tasks, their order, and what holds for all of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// The stored shape's version.
     pub v: u8,
@@ -55,10 +58,15 @@ impl JobSpec {
         several.clone().all(|n| n <= INLINE_INSTANCES)
             && several.map(u64::from).sum::<u64>() <= INLINE_IN_ALL.into()
     }
+
+    /// Whether it is kept in the job's record, instead of beside it.
+    pub fn is_small(&self) -> bool {
+        serde_json::to_vec(self).is_ok_and(|json| json.len() <= SMALL_BYTES)
+    }
 }
 
 /// One node of a job: what to run, on what, and what to keep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Unique within the job.
     pub name: Name,

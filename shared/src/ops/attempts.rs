@@ -1,7 +1,7 @@
 //! What the agent calls: the plan, the upload, the report; and what an ended
 //! attempt leaves behind.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ use crate::{
         AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Job, JobKey,
         JobSpec, ResolvedImage, Source, TaskSpec, Usage,
     },
-    platform::{Expect, Grant, GrantMethod, ObjectKey, Op, SignedUrl},
+    platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
     wire::Problem,
 };
@@ -28,8 +28,8 @@ const WORTH_A_NOTE: u64 = 1 << 20;
 /// How long the agent may use a URL that it was given.
 const GRANT_HOURS: i64 = 12;
 
-/// What an ended attempt left behind: its own row, written with the change
-/// that ended it.
+/// What an ended attempt left behind: its own row, written before the job that
+/// it ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The stored shape's version.
@@ -42,6 +42,9 @@ pub struct AttemptRecord {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The same as whoever ended it told it: the job may know better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Cause>,
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -73,11 +76,14 @@ pub async fn load(service: &Service, id: AttemptId) -> Result<Option<AttemptReco
     row.as_ref().map(rows::read).transpose()
 }
 
-/// The spec that a job was submitted with.
-pub async fn load_spec(service: &Service, key: JobKey) -> Result<JobSpec, Problem> {
-    let row = service.platform.table.get(&rows::spec(key)).await?;
-    let row = row.ok_or_else(|| Problem::internal(format!("the spec of {} is gone", key.job)))?;
-    rows::read(&row)
+/// The spec that a job was submitted with: a small one is in its record.
+pub async fn load_spec<'j>(service: &Service, job: &'j Job) -> Result<Cow<'j, JobSpec>, Problem> {
+    if let Some(spec) = &job.spec {
+        return Ok(Cow::Borrowed(spec));
+    }
+    let row = service.platform.table.get(&rows::spec(job.key())).await?;
+    let row = row.ok_or_else(|| Problem::internal(format!("the spec of {} is gone", job.id)))?;
+    rows::read(&row).map(Cow::Owned)
 }
 
 /// The fence: lets the attempt start, once, and tells the agent what to run.
@@ -90,7 +96,7 @@ pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, P
         }
         recorded => recorded?.job,
     };
-    let spec = load_spec(service, attempt.job()).await?;
+    let spec = load_spec(service, &job).await?;
     plan(service, attempt, &job, &spec).await
 }
 
@@ -253,6 +259,7 @@ pub async fn report(
         id: attempt.attempt,
         exit: report.exit,
         cause: report.cause,
+        told: None,
         message: report.message.map(|message| message.chars().take(1_000).collect()),
         claimed_at: None,
         started_at: report.started_at,
@@ -277,6 +284,7 @@ pub async fn end_unreported(
         id: attempt.attempt,
         exit: None,
         cause: Some(cause),
+        told: None,
         message,
         claimed_at: None,
         started_at: None,
@@ -289,7 +297,14 @@ pub async fn end_unreported(
     end(service, attempt, Ended::without_exit(cause), record).await
 }
 
-/// Ends the attempt, and writes down what it left behind in the same commit.
+/// Ends the attempt, and writes down what it left behind.
+///
+/// That comes first, and only where there is nothing yet: so it is what the
+/// ending of the attempt *is*, whoever then brings it into the job. If we die
+/// between the two, the attempt is live until somebody ends it again: its
+/// agent, which has no answer yet, or a sweep that finds it gone. Whatever they
+/// come with, they find this ending and bring in that. If we die after the
+/// second, the slot is still taken, and a sweep gives it back.
 async fn end(
     service: &Service,
     attempt: AttemptKey,
@@ -306,11 +321,31 @@ async fn end(
             started_at: left.started_at.or_else(|| live.and_then(|live| live.started_at)),
             // The job knows better why, if it had told the attempt to stop.
             cause: outcome.map_or(left.cause, |outcome| outcome.cause),
+            told: left.cause,
             ..left.clone()
         };
-        vec![Op::Put(rows::attempt(id), Expect::Anything, rows::plain(&record))]
+        (rows::attempt(id), rows::plain(&record))
     };
-    match record::record_with(service, attempt.job(), &event, row).await {
+    match record::record_after(service, attempt.job(), &event, row).await {
+        Err(Problem::NotFound { .. }) => Ok(()),
+        Ok(None) => end_as_written(service, attempt).await,
+        recorded => recorded.map(|_| ()),
+    }
+}
+
+/// Ends the attempt as somebody wrote who may have died before he came to the
+/// job: the first ending stands.
+async fn end_as_written(service: &Service, attempt: AttemptKey) -> Result<(), Problem> {
+    let id = attempt.attempt;
+    // Without one, all that belonged to the job was removed meanwhile.
+    let Some(left) = load(service, id).await? else { return Ok(()) };
+    let ended = Ended {
+        exit: left.exit,
+        cause: left.told,
+        archive_bytes: left.archive.map(|archive| archive.bytes),
+    };
+    let event = Event::Attempt(id, AttemptEvent::Ended(ended));
+    match record::record(service, attempt.job(), &event).await {
         Err(Problem::NotFound { .. }) => Ok(()),
         recorded => recorded.map(|_| ()),
     }

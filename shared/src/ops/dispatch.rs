@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     job::{AttemptEvent, AttemptKey, Cause, Event, Job, JobKey},
-    platform::{Admission, Expect, Index, Launch, Op, Query, RuntimeError, TableError},
+    platform::{Admission, Expect, Index, Launch, Op, Query, RuntimeError, Staged, TableError},
     service::Service,
     wire::Problem,
 };
@@ -109,12 +109,18 @@ async fn claim_job(
         };
         let event = Event::Attempt(id, AttemptEvent::Claimed);
         let next = job.after(&event, service.platform.clock.now())?;
-        let ops = vec![
-            Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit },
-            gate.check.clone(),
-            record::replace(&row, &next),
-        ];
-        match service.platform.table.commit(ops).await {
+        // If we die between the two, the attempt has a slot and is not live: it
+        // is claimed again, and joins again, or a sweep takes it out. The queue
+        // is looked at last before that: a pause that is answered while a claim
+        // is under way counts as after it.
+        let join =
+            Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
+        let staged = Staged {
+            before: vec![gate.check.clone(), join],
+            ops: vec![record::replace(service, &row, &next)],
+            after: Vec::new(),
+        };
+        match service.platform.table.commit_staged(staged).await {
             Ok(()) => {
                 record::diary(&job, &next, &event);
                 match unclaimable {
@@ -126,11 +132,12 @@ async fn claim_job(
                 }
             }
             Err(error) => {
-                service.platform.runtime.forget(attempt).await?;
+                let overtaken = matches!(&error, TableError::Stale(stale) if *stale == row.key);
+                unclaim(service, gate.queue, attempt, overtaken).await?;
                 match error {
                     TableError::Full(_) => return Ok(Blocked::QueueFull),
-                    TableError::Stale(stale) if stale != row.key => return Ok(Blocked::Batch),
-                    TableError::Stale(_) => {}
+                    TableError::Stale(_) if overtaken => {}
+                    TableError::Stale(_) => return Ok(Blocked::Batch),
                     other => return Err(other.into()),
                 }
             }
@@ -138,10 +145,32 @@ async fn claim_job(
     }
 }
 
+/// Gives back what a claim had taken that did not come to its end, unless
+/// another claim of the same attempt did: then it is that one's.
+async fn unclaim(
+    service: &Service,
+    queue: &QueueKey,
+    attempt: AttemptKey,
+    joined: bool,
+) -> Result<(), Problem> {
+    let id = attempt.attempt;
+    let found = record::load_any(service, attempt.job()).await?;
+    let job = found.map(|(_, job)| job);
+    if job.as_ref().is_some_and(|job| job.is_live(id)) {
+        return Ok(());
+    }
+    service.platform.runtime.forget(attempt).await?;
+    // What is still to be claimed keeps its slot for the next claim.
+    if joined && !job.is_some_and(|job| job.claims().contains(&id)) {
+        queues::free(service, queue, id).await?;
+    }
+    Ok(())
+}
+
 /// Starts a claimed attempt. Starting it again does nothing.
 #[instrument(level = "debug", name = "attempt.launch", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn launch(service: &Service, attempt: AttemptKey, job: &Job) -> Result<(), Problem> {
-    let spec = attempts::load_spec(service, attempt.job()).await?;
+    let spec = attempts::load_spec(service, job).await?;
     let id = attempt.attempt;
     let (Some(task), Some(image)) = (spec.tasks.get(id.task as usize), attempts::image_of(job, id))
     else {

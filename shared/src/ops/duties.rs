@@ -4,8 +4,8 @@ use tracing::{debug, instrument, warn};
 
 use super::{attempts, dispatch, images, objects, record, rows};
 use crate::{
-    job::{AttemptKey, AttemptPhase, Cause, Duty, Event, ImageState, Job, JobKey},
-    platform::{Expect, Key, Known, ObjectKey, Op, Query, ResolveError, Sighting},
+    job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Job, JobKey},
+    platform::{Expect, Index, Key, Known, ObjectKey, Op, Query, ResolveError, Sighting},
     service::Service,
     wire::Problem,
 };
@@ -16,13 +16,16 @@ use crate::{
 /// and whatever failed is still owed.
 #[instrument(level = "debug", name = "job.duties", skip_all, fields(job.id = %key.job))]
 pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
-    let Some((_, job)) = record::load_any(service, key).await? else { return Ok(()) };
+    let Some((row, job)) = record::load_any(service, key).await? else { return Ok(()) };
     let now = service.platform.clock.now();
     let mut failed = None;
-    for due in job.owes() {
-        if due.at > now || matches!(due.duty, Duty::Claim(_)) {
-            continue;
-        }
+    let is_due = |due: &Due| due.at <= now && !matches!(due.duty, Duty::Claim(_));
+    let due: Vec<Due> = job.owes().into_iter().filter(is_due).collect();
+    let marked = row.marks.get(&Index::Due).and_then(rows::due_of);
+    if due.is_empty() && marked.is_some_and(|at| at <= now) {
+        return record::put_off(service, &row, &job).await;
+    }
+    for due in due {
         debug!(job.id = %key.job, duty = ?due.duty, "duty");
         if let Err(problem) = perform_one(service, &job, due.duty).await {
             warn!(job.id = %key.job, duty = ?due.duty, error = %problem, "duty failed");

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::rows::{self, QueueKey};
+use super::{
+    record,
+    rows::{self, QueueKey},
+};
 use crate::{
-    job::{Name, ProjectId},
+    job::{AttemptId, JobKey, Name, ProjectId},
     platform::{Expect, Index, Mark, Op, Query, Row, TableError, Wanted},
     service::Service,
     wire::Problem,
@@ -113,6 +116,33 @@ pub async fn list(service: &Service, project: ProjectId) -> Result<Vec<Queue>, P
 /// The attempts that hold a slot of the queue.
 pub async fn live(service: &Service, key: &QueueKey) -> Result<Vec<String>, Problem> {
     Ok(service.platform.table.members(&rows::slots(key)).await?)
+}
+
+/// Takes an attempt out of the slots of its queue, unless it is live. Tells
+/// whether it was taken out.
+///
+/// A claim joins the slots first, and then changes the job as it was read
+/// before that. So who is in the slots and not live may be on the way to be.
+/// He is taken out in one commit with a new version of the job: a claim that
+/// has joined by then finds the job changed, and one that comes later joins
+/// again. Either way nothing is live without a slot.
+pub(super) async fn free(
+    service: &Service,
+    key: &QueueKey,
+    attempt: AttemptId,
+) -> Result<bool, Problem> {
+    let leave = Op::Leave { key: rows::slots(key), member: attempt.to_string() };
+    let job = JobKey { project: key.project, job: attempt.job };
+    let ops = match record::load_any(service, job).await? {
+        Some((_, job)) if job.is_live(attempt) => return Ok(false),
+        Some((row, job)) => vec![leave, record::replace(service, &row, &job)],
+        None => vec![leave],
+    };
+    match service.platform.table.commit(ops).await {
+        // Claimed, or changed in another way: the next sweep looks again.
+        Err(TableError::Stale(_)) => Ok(false),
+        freed => Ok(freed.map(|()| true)?),
+    }
 }
 
 /// A page of the queues of all projects, for the sweep.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     job::{Event, Job, JobKey},
-    platform::{Expect, Op, Row, TableError},
+    platform::{Expect, Key, Op, Platform, Row, Staged, TableError, Wanted},
     service::Service,
     wire::{Problem, views::job_state},
 };
@@ -42,52 +42,103 @@ pub async fn load_any(service: &Service, key: JobKey) -> Result<Option<(Row, Job
 
 /// Applies `event` to the stored job, again if another writer got there first.
 pub async fn record(service: &Service, key: JobKey, event: &Event) -> Result<Recorded, Problem> {
-    record_with(service, key, event, |_, _| Vec::new()).await
+    for _ in 0..TRIES {
+        match once(service, key, event, |_, _| None).await? {
+            Once::Recorded(recorded) => return Ok(*recorded),
+            Once::Overtaken | Once::Preceded => {}
+        }
+    }
+    Err(outrun(key))
 }
 
-/// The same, with further changes in the same commit: `more` is given the job
-/// before and after, and is asked only if they differ.
-#[instrument(level = "debug", name = "job.record", skip_all, fields(job.id = %key.job, job.event = event.name()))]
-pub async fn record_with(
+/// The same, with a row that is written before the job is: `first` is given
+/// the job before and after, and is asked only if they differ. `None` if that
+/// row is there already, and nothing was changed.
+pub async fn record_after(
     service: &Service,
     key: JobKey,
     event: &Event,
-    more: impl Fn(&Job, &Job) -> Vec<Op>,
-) -> Result<Recorded, Problem> {
+    first: impl Fn(&Job, &Job) -> (Key, Wanted),
+) -> Result<Option<Recorded>, Problem> {
     for _ in 0..TRIES {
-        let Some((row, job)) = load_any(service, key).await? else {
-            return Err(Problem::not_found("job", key.job));
-        };
-        let next = job.after(event, service.platform.clock.now())?;
-        if next == job {
-            return Ok(Recorded { job, changed: false });
-        }
-        let mut ops = vec![replace(&row, &next)];
-        // A commit takes one change of a set. Attempts that end together are
-        // rare, and a slot that we die before giving back is found by a sweep.
-        let mut freed = freed(&job, &next).into_iter();
-        ops.extend(freed.next());
-        ops.extend(more(&job, &next));
-        match service.platform.table.commit(ops).await {
-            Ok(()) => {
-                diary(&job, &next, event);
-                for leave in freed {
-                    if let Err(error) = service.platform.table.commit(vec![leave]).await {
-                        warn!(job.id = %next.id, error = chain(&error), "a slot is not given back yet");
-                    }
-                }
-                return Ok(Recorded { job: next, changed: true });
-            }
-            Err(TableError::Stale(_)) => {}
-            Err(other) => return Err(other.into()),
+        match once(service, key, event, |before, after| Some(first(before, after))).await? {
+            Once::Recorded(recorded) => return Ok(Some(*recorded)),
+            Once::Preceded => return Ok(None),
+            Once::Overtaken => {}
         }
     }
-    Err(Problem::Unavailable(format!("{} is written to by too many at once", key.job).into()))
+    Err(outrun(key))
+}
+
+fn outrun(key: JobKey) -> Problem {
+    Problem::Unavailable(format!("{} is written to by too many at once", key.job).into())
+}
+
+/// What came of one try.
+enum Once {
+    Recorded(Box<Recorded>),
+    /// Another writer has changed the job meanwhile.
+    Overtaken,
+    /// The row that is written first is there already.
+    Preceded,
+}
+
+/// Slots are given back after the job has changed: one that we die before
+/// giving back, a sweep finds. The other way round, a queue's limit would be
+/// passed by what takes the slot while its attempt still counts.
+#[instrument(level = "debug", name = "job.record", skip_all, fields(job.id = %key.job, job.event = event.name()))]
+async fn once(
+    service: &Service,
+    key: JobKey,
+    event: &Event,
+    first: impl Fn(&Job, &Job) -> Option<(Key, Wanted)>,
+) -> Result<Once, Problem> {
+    let table = &service.platform.table;
+    let Some((row, job)) = load_any(service, key).await? else {
+        return Err(Problem::not_found("job", key.job));
+    };
+    let next = job.after(event, service.platform.clock.now())?;
+    if next == job {
+        return Ok(Once::Recorded(Box::new(Recorded { job, changed: false })));
+    }
+    // A commit takes one change of a set. Attempts that end together are rare.
+    let mut freed = freed(&job, &next).into_iter();
+    let first = first(&job, &next).map(|(key, wanted)| Op::Put(key, Expect::Absent, wanted));
+    let staged = Staged {
+        before: first.into_iter().collect(),
+        ops: vec![replace(service, &row, &next)],
+        after: freed.next().into_iter().collect(),
+    };
+    match table.commit_staged(staged).await {
+        Ok(()) => {}
+        Err(TableError::Stale(_)) => return Ok(Once::Overtaken),
+        Err(TableError::Exists(_)) => return Ok(Once::Preceded),
+        Err(other) => return Err(other.into()),
+    }
+    diary(&job, &next, event);
+    for leave in freed {
+        if let Err(error) = table.commit(vec![leave]).await {
+            warn!(job.id = %next.id, error = chain(&error), "a slot is not given back yet");
+        }
+    }
+    Ok(Once::Recorded(Box::new(Recorded { job: next, changed: true })))
 }
 
 /// The change from the row that was read to the job that follows.
-pub fn replace(row: &Row, next: &Job) -> Op {
-    Op::Put(row.key.clone(), Expect::Version(row.version), rows::job_row(next))
+pub fn replace(service: &Service, row: &Row, next: &Job) -> Op {
+    let Platform { table, clock, .. } = &service.platform;
+    let wanted = rows::next_job_row(next, row, clock.now(), table.mark_slack());
+    Op::Put(row.key.clone(), Expect::Version(row.version), wanted)
+}
+
+/// Moves the mark of a job for which a sweep has come in vain.
+pub async fn put_off(service: &Service, row: &Row, job: &Job) -> Result<(), Problem> {
+    let put = Op::Put(row.key.clone(), Expect::Version(row.version), rows::job_row(job));
+    match service.platform.table.commit(vec![put]).await {
+        // Whoever changed it has seen to its mark.
+        Err(TableError::Stale(_)) => Ok(()),
+        moved => Ok(moved?),
+    }
 }
 
 /// The slots that a change gives back.

@@ -3,7 +3,7 @@
 //! | what | partition | sort |
 //! |---|---|---|
 //! | job record | `<project>#<YYYYMM>` | job id |
-//! | spec | `job#<job>` | `spec` |
+//! | spec, if it is large | `job#<job>` | `spec` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -153,6 +153,11 @@ pub fn due_partition(shard: u32) -> String {
     format!("due#{shard}")
 }
 
+/// When a mark there is due.
+pub fn due_of(mark: &Mark) -> Option<Timestamp> {
+    Timestamp::from_millisecond(mark.sort.parse().ok()?).ok()
+}
+
 /// Where in it what is due at `at` starts.
 pub fn due_sort(at: Timestamp) -> String {
     format!("{:015}", at.as_millisecond().max(0))
@@ -160,8 +165,32 @@ pub fn due_sort(at: Timestamp) -> String {
 
 /// A job's record as it is written: its marks say what it calls for.
 pub fn job_row(job: &Job) -> Wanted {
+    job_row_due(job, job.due_at())
+}
+
+/// The record of a job that is new. That it is new calls for what is to be done
+/// now, so a sweep need not look before `slack` is over.
+pub fn new_job_row(job: &Job, slack: SignedDuration) -> Wanted {
+    job_row_due(job, job.due_at().map(|due| due + slack))
+}
+
+/// The record of a job that takes the place of `before`, whose mark for sweeps
+/// stays if it is less than `slack` too early.
+///
+/// What waits for its queue often goes on within `slack`, and is then due soon:
+/// its mark is left, or put, where that would have it.
+pub fn next_job_row(job: &Job, before: &Row, now: Timestamp, slack: SignedDuration) -> Wanted {
+    let Some(due) = job.due_at() else { return job_row(job) };
+    let soon = now + slack;
+    let wanted = if slack.is_zero() || job.claims().is_empty() { due } else { due.min(soon) };
+    let stays = |kept: &Timestamp| now < *kept && *kept <= wanted && wanted - slack <= *kept;
+    let kept = before.marks.get(&Index::Due).and_then(due_of);
+    job_row_due(job, Some(kept.filter(stays).unwrap_or(wanted)))
+}
+
+fn job_row_due(job: &Job, due: Option<Timestamp>) -> Wanted {
     let mut marks = BTreeMap::new();
-    if let Some(at) = job.due_at() {
+    if let Some(at) = due {
         marks.insert(Index::Due, due_mark(job.id.bits(), at));
     }
     if !job.claims().is_empty() {

@@ -84,10 +84,11 @@ pub async fn submit(
     }
     let request = hex(digest);
     let job = Job::new(key, &submission.spec, key.job.created_at());
-    let mut ops = vec![
-        Op::Put(rows::job(key), Expect::Absent, rows::job_row(&job)),
-        Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)),
-    ];
+    let wanted = rows::new_job_row(&job, service.platform.table.mark_slack());
+    let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, wanted)];
+    if job.spec.is_none() {
+        ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));
+    }
     if let Some(token) = &token {
         let mut wanted = rows::plain(&TokenRecord { v: 1, job: key.job, request: request.clone() });
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();

@@ -30,13 +30,16 @@ pub enum Wake {
     Queue(QueueKey),
 }
 
-/// What a changed row calls for, read off its key and marks alone.
+/// What a changed row calls for, read off its key and marks alone, and whether
+/// it is new: a new job's mark may say when a sweep should look for what went
+/// amiss.
 pub fn wakes<'a>(
     key: &'a Key,
     marks: &'a std::collections::BTreeMap<Index, crate::platform::Mark>,
+    is_new: bool,
     now: Timestamp,
 ) -> impl Iterator<Item = Wake> + 'a {
-    let due = marks.get(&Index::Due).filter(|mark| mark.sort <= rows::due_sort(now));
+    let due = marks.get(&Index::Due).filter(|mark| is_new || mark.sort <= rows::due_sort(now));
     let job = due.and_then(|_| job_of(key)).map(Wake::Job);
     let waiting = marks.get(&Index::Queue).and_then(|mark| rows::waiting_of(&mark.partition));
     let settings = queue_of(key);
@@ -64,10 +67,7 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
             ..Query::index(Index::Due, rows::due_partition(shard))
         };
         let page = service.platform.table.query(&query).await?;
-        let due = page.rows.first().and_then(|row| {
-            let millis = row.marks.get(&Index::Due)?.sort.parse().ok()?;
-            Timestamp::from_millisecond(millis).ok()
-        });
+        let due = page.rows.first().and_then(|row| rows::due_of(row.marks.get(&Index::Due)?));
         next = match (next, due) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -137,14 +137,9 @@ pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
 async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
     for member in queues::live(service, key).await? {
         let Ok(attempt) = member.parse::<crate::job::AttemptId>() else { continue };
-        let job = JobKey { project: key.project, job: attempt.job };
-        let found = record::load_any(service, job).await?;
-        if found.is_some_and(|(_, job)| job.is_live(attempt)) {
-            continue;
+        if queues::free(service, key, attempt).await? {
+            warn!(attempt.id = %attempt, "a slot was held by an attempt that is not live");
         }
-        warn!(attempt.id = %attempt, "a slot was held by an attempt that has ended");
-        let leave = crate::platform::Op::Leave { key: rows::slots(key), member };
-        service.platform.table.commit(vec![leave]).await?;
     }
     Ok(())
 }

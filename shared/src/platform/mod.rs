@@ -21,7 +21,9 @@ pub use runtime::{
     Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
     RuntimeError, Sighting,
 };
-pub use table::{Expect, Index, Key, Mark, Op, Page, Query, Row, Table, TableError, Wanted};
+pub use table::{
+    Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted,
+};
 
 /// An adapter's own error, for the log.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;

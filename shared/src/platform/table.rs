@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Source;
 
@@ -142,6 +142,29 @@ impl Op {
     }
 }
 
+/// Changes of which only some have to come together.
+///
+/// Each is on another key, and there are as many as a commit may have. Who
+/// writes them takes care that nothing is wrong wherever they end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// First, one after the other: what nothing refers to until the rest is
+    /// there. May stay though the rest fails.
+    pub before: Vec<Op>,
+    /// Then these, all or none.
+    pub ops: Vec<Op>,
+    /// Last, what expects nothing: it may be missing though the rest is there,
+    /// and is then found by a sweep.
+    pub after: Vec<Op>,
+}
+
+impl From<Staged> for Vec<Op> {
+    fn from(staged: Staged) -> Self {
+        let Staged { before, ops, after } = staged;
+        [before, ops, after].concat()
+    }
+}
+
 /// Which rows, in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -244,6 +267,21 @@ pub trait Table: Send + Sync {
     /// When it returns, they are durable. The first change that fails its
     /// expectation decides the error.
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError>;
+
+    /// The same of changes that need not all come together, for an adapter to
+    /// which that makes a difference: what is left out is said at [`Staged`].
+    /// The first change that fails its expectation decides the error, and what
+    /// comes after it is not carried out.
+    async fn commit_staged(&self, staged: Staged) -> Result<(), TableError> {
+        self.commit(staged.into()).await
+    }
+
+    /// How much earlier than its row wants a mark may lie, if that saves moving
+    /// it: where a move costs more than a sweep that has come in vain. None
+    /// where it costs nothing.
+    fn mark_slack(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 
     /// The members of the set at `key`, sorted; none where there is no set.
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError>;

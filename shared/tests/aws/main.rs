@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "an outcome that should not be is a failed test")]
 
+mod cost;
 mod objects;
 mod objects_faults;
 mod table;

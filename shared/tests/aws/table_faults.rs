@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::{
     aws::table::DynamoTable,
-    platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted},
+    platform::{Expect, Index, Key, Mark, Op, Query, Staged, Table, TableError, Wanted},
 };
 use tokio::sync::oneshot;
 
@@ -93,6 +93,34 @@ async fn a_write_whose_answer_is_lost_takes_place_once() {
         assert_eq!(setup.version().await, Some(version), "{expect:?}");
     }
     assert_eq!(setup.wire.left(), 0);
+}
+
+#[tokio::test]
+async fn what_comes_last_may_be_missing_and_what_came_first_may_stay() {
+    let setup = Setup::new().await;
+    let refused = || {
+        let body = r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"no"}"#;
+        Fault::Answer(400, body.to_owned())
+    };
+    let first = |sort: &str| Op::Put(Key::new("first", sort), Expect::Absent, plain());
+    let is_there =
+        async |sort: &str| setup.near.get(&Key::new("first", sort)).await.unwrap().is_some();
+    let staged = |sort, expect| Staged {
+        before: vec![first(sort)],
+        ops: vec![put(expect), other_put()],
+        after: vec![Op::Delete(Key::new("first", "last"), Expect::Anything)],
+    };
+    setup.near.commit(vec![first("last")]).await.unwrap();
+
+    setup.wire.next("DeleteItem", refused());
+    setup.far.commit_staged(staged("1", Expect::Absent)).await.unwrap();
+    assert!(is_there("1").await && is_there("last").await);
+    assert_eq!(setup.version().await, Some(1));
+
+    setup.wire.next("TransactWriteItems", refused());
+    assert_unavailable(&setup.far.commit_staged(staged("2", Expect::Version(1))).await);
+    assert!(is_there("2").await && is_there("last").await);
+    assert_eq!((setup.version().await, setup.wire.left()), (Some(1), 0));
 }
 
 #[tokio::test]

@@ -5,3 +5,5 @@
 mod backlog;
 mod leases;
 mod slots;
+mod specs;
+mod staged;

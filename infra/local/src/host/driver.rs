@@ -92,7 +92,8 @@ async fn follow(
             if change.kind == ChangeKind::Joined {
                 continue;
             }
-            for wake in sweep::wakes(&change.key, &change.marks, now) {
+            // A mark of this table is exact, also that of a new row.
+            for wake in sweep::wakes(&change.key, &change.marks, false, now) {
                 match wake {
                     Wake::Job(key) => performer.wake(key),
                     Wake::Queue(key) => dispatcher.wake(key),

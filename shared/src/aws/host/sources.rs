@@ -55,8 +55,8 @@ fn of_records(records: &[Value], now: Timestamp) -> Batch {
     for record in records {
         match text(record, "/eventSource") {
             Some("aws:dynamodb") => match change(record) {
-                Ok(Some(Change { key, marks })) => {
-                    let news = sweep::wakes(&key, &marks, now);
+                Ok(Some(Change { key, marks, is_new })) => {
+                    let news = sweep::wakes(&key, &marks, is_new, now);
                     // A batch often has several changes of one job.
                     let fresh = news.filter(|wake| known.insert(wake.clone()));
                     batch.parcels.extend(fresh.map(|wake| parcel(&key.to_string(), json!(wake))));
@@ -88,6 +88,7 @@ fn unreadable(record: &Value, why: &str) -> Parcel {
 struct Change {
     key: Key,
     marks: BTreeMap<Index, Mark>,
+    is_new: bool,
 }
 
 /// `Ok(None)` is a change that calls for nothing: a set that has grown.
@@ -105,10 +106,11 @@ fn change(record: &Value) -> Result<Option<Change>, &'static str> {
     };
     match Place::of(partition, sort) {
         Place::Set(_) if has_grown(record) => Ok(None),
-        Place::Set(key) => Ok(Some(Change { key, marks: BTreeMap::new() })),
+        Place::Set(key) => Ok(Some(Change { key, marks: BTreeMap::new(), is_new: false })),
         Place::Row(key) => {
             let marks = Index::ALL.into_iter().filter_map(mark).collect();
-            Ok(Some(Change { key, marks }))
+            let is_new = text(record, "/eventName") == Some("INSERT");
+            Ok(Some(Change { key, marks, is_new }))
         }
     }
 }
@@ -167,10 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_due_yet_calls_for_nothing() {
+    fn what_is_not_due_yet_calls_for_nothing_unless_it_is_new() {
         let long_ago = Timestamp::constant(1_700_000_000, 0);
-        let batch = read(event(include_str!("events/table-changes.json")), long_ago);
-        assert!(events(batch).iter().all(|event| event.get("job").is_none()));
+        let json = include_str!("events/table-changes.json");
+        let jobs = |json: &str| {
+            let events = events(read(event(json), long_ago));
+            events.iter().filter(|event| event.get("job").is_some()).count()
+        };
+        assert_eq!(jobs(json), 1);
+        assert_eq!(jobs(&json.replace("INSERT", "MODIFY")), 0);
     }
 
     #[test]

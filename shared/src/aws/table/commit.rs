@@ -1,6 +1,11 @@
 //! A commit: its changes as writes, sent until they are carried out or one of
 //! them is refused for good.
 
+use std::{error::Error, slice};
+
+use futures::future::join_all;
+use tracing::warn;
+
 use super::{
     dynamo::DynamoTable,
     layout::{self, Item},
@@ -11,7 +16,7 @@ use super::{
 };
 use crate::{
     aws::pace::Pace,
-    platform::{Expect, Key, Op, TableError, Wanted},
+    platform::{Expect, Key, Op, Staged, TableError, Wanted},
 };
 
 /// A change, and what is believed of what it will find.
@@ -68,6 +73,30 @@ pub(super) async fn commit(table: &DynamoTable, ops: &[Op]) -> Result<(), TableE
             }
         }
     }
+}
+
+/// Carries out the changes that may stand alone as plain writes: a transaction
+/// costs twice as much.
+pub(super) async fn commit_staged(table: &DynamoTable, staged: &Staged) -> Result<(), TableError> {
+    let Staged { before, ops, after } = staged;
+    // What no commit could have is refused while nothing is written.
+    check_ops(&Vec::from(staged.clone()))?;
+    for op in before {
+        commit(table, slice::from_ref(op)).await?;
+    }
+    if !ops.is_empty() {
+        commit(table, ops).await?;
+    }
+    let after = after.iter().map(|op| commit(table, slice::from_ref(op)));
+    for written in join_all(after).await {
+        if let Err(error) = written {
+            warn!(
+                error = &error as &dyn Error,
+                "a change is missing until a sweep makes up for it"
+            );
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Step<'a> {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use jiff::SignedDuration;
 
 use super::{
     commit,
@@ -14,10 +15,14 @@ use super::{
     refused::{check_key, unavailable},
     sets::{self, Memory},
 };
-use crate::platform::{Clock, Key, Op, Page, Query, Row, Table, TableError};
+use crate::platform::{Clock, Key, Op, Page, Query, Row, Staged, Table, TableError};
 
 /// How long a waiter sleeps before it looks a second time.
 const FIRST_NAP: Duration = Duration::from_millis(50);
+
+/// A move of a mark costs two units, a sweep that comes in vain one or two
+/// more than that: so it is left for as long as most jobs take to start.
+const MARK_SLACK: SignedDuration = SignedDuration::from_mins(1);
 
 /// The longest that it sleeps.
 const LONGEST_NAP: Duration = Duration::from_millis(1500);
@@ -93,6 +98,14 @@ impl Table for DynamoTable {
 
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
         commit::commit(self, &ops).await
+    }
+
+    async fn commit_staged(&self, staged: Staged) -> Result<(), TableError> {
+        commit::commit_staged(self, &staged).await
+    }
+
+    fn mark_slack(&self) -> SignedDuration {
+        MARK_SLACK
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
