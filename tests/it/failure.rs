@@ -12,6 +12,13 @@ stories! {
     docker:
         memory_that_is_used_up_is_told_from_a_crash,
         an_image_that_is_not_there_is_said_not_to_be;
+    aws:
+        a_program_that_is_not_there_did_not_start,
+        a_crash_is_told_from_an_exit,
+        an_orphan_does_not_keep_a_job_alive,
+        a_failure_is_tried_again_as_often_as_asked,
+        memory_that_is_used_up_is_told_from_a_crash,
+        an_image_that_is_not_there_is_said_not_to_be;
 }
 
 async fn a_program_that_is_not_there_did_not_start(world: &mut World) {
@@ -71,7 +78,7 @@ async fn memory_that_is_used_up_is_told_from_a_crash(world: &mut World) {
 }
 
 async fn an_image_that_is_not_there_is_said_not_to_be(world: &mut World) {
-    let image = format!("sha256:{}", "0".repeat(64));
+    let image = world.image_by(&format!("sha256:{}", "0".repeat(64)));
     let job = world.client.submit(Spec::new(&image, ["x"])).await;
     let view = world.client.finish_as(&job, "failed").await;
     assert_eq!(view["cause"], "image_not_found", "{view:#}");
