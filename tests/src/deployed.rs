@@ -30,7 +30,8 @@ impl Deployed {
     /// If there is none.
     pub fn found() -> Self {
         let told = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("no {name}: `make test-aws` sets it"))
+            let value = std::env::var_os(name).and_then(|value| value.into_string().ok());
+            value.unwrap_or_else(|| panic!("no {name}: `make test-aws` sets it"))
         };
         Deployed {
             url: told("TARPON_TEST_URL"),

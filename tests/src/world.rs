@@ -191,6 +191,12 @@ impl World {
         }
     }
 
+    /// Kills the container of an attempt from outside, agent and all; whether
+    /// there is one.
+    pub fn kill_container(&self, attempt: &str) -> bool {
+        engine::kill(attempt)
+    }
+
     /// How many bytes of objects the server has stored, or is about to.
     pub fn stored_bytes(&self) -> u64 {
         files_in(&self.data.join("objects")).iter().sum()
@@ -246,13 +252,12 @@ impl World {
 
     /// A client of a project of its own, which the operator makes.
     pub async fn project(&mut self, name: &str) -> Client {
-        let credentials = match &self.deployed {
-            Some(deployed) => deployed.project(name).await,
-            None => {
-                let data = self.data.to_string_lossy();
-                let made = self.tarpon(&["project", "create", name, "--data", &data]).await;
-                Credentials::read(&made.expect(0).json())
-            }
+        let credentials = if let Some(deployed) = &self.deployed {
+            deployed.project(name).await
+        } else {
+            let data = self.data.to_string_lossy();
+            let made = self.tarpon(&["project", "create", name, "--data", &data]).await.expect(0);
+            Credentials::read(&made.json())
         };
         let client = self.client.as_(credentials);
         self.clients.push(client.clone());
