@@ -1,12 +1,13 @@
 # Every chore, one line each. `make` alone lists them.
 
 HOST    := $(shell rustc -vV | sed -n 's/^host: //p')
-AGENT   := target/$(HOST)/static/tarpon-agent
-RELEASE := target/release/tarpon
+TARGET  := $(abspath $(or $(CARGO_TARGET_DIR),target))
+AGENT   := $(TARGET)/$(HOST)/static/tarpon-agent
+RELEASE := $(TARGET)/release/tarpon
 STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --target $(HOST)
 VENV    := target/venv/bin
 LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)))
-export TARPON_AGENT_BINARY := $(CURDIR)/$(AGENT)
+export TARPON_AGENT_BINARY := $(AGENT)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-aws run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
@@ -21,8 +22,13 @@ demo: build images ## run both images on real input against a server of its own
 test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
 
-test-aws: ## the AWS adapters, against a stand-in for AWS's APIs
+test-aws: build probe ## the AWS adapters and the deployed template, against stand-ins for AWS
+	@infra/local/tools.sh cargo-nextest docker-registry
+	cargo build --features lambda $(LAMBDAS:%=--package=%) --package tests-ecs
+	@infra/aws/stand-ins/zips.sh $(TARGET)/debug
 	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --lib --test aws
+	infra/aws/stand-ins/run.sh infra/aws/stand-ins/deployed.sh \
+		cargo nextest run --package tests --features aws --no-fail-fast -E 'test(/::aws::/)'
 
 run: build ## serve until interrupted
 	$(RELEASE) serve
@@ -54,11 +60,11 @@ fmt: ## format all code
 
 functions: ## every function for AWS, as target/lambda/NAME.zip
 	cargo build --profile lambda --target $(HOST) --features lambda $(LAMBDAS:%=--package=%)
-	@infra/aws/package.py target/$(HOST)/lambda
+	@infra/aws/package.py $(TARGET)/$(HOST)/lambda
 
 package: functions agent ## all that `make deploy` takes along
 	@$(STATIC) -p tarpon-image-pic-process
-	@cp $(AGENT) target/$(HOST)/static/pic-process target/lambda/
+	@cp $(AGENT) $(TARGET)/$(HOST)/static/pic-process target/lambda/
 
 deploy: package $(VENV)/cfn-lint ## into your own account, as the AWS environment says: `make deploy SET="AlarmEmail=me@example.com"`
 	@$(VENV)/python infra/aws/deploy.py --stack $(or $(STACK),tarpon) $(SET)

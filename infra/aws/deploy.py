@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys what `make package` has built, or removes it.
 
-    deploy.py [--stack tarpon] [NAME=VALUE …]     parameters of the template
+    deploy.py [--stack tarpon] [--zips FOLDER] [NAME=VALUE …]     parameters of the template
     deploy.py --destroy [--stack tarpon] [--with-data]
 
 Asks for nothing: the account and region are those of the AWS command line's
@@ -79,11 +79,11 @@ def upload(session, bucket, name, body):
     return key
 
 
-def packaged(session, bucket):
+def packaged(session, bucket, zips):
     """The template, its zips in the bucket."""
 
     def stored(found):
-        path = LAMBDA / found.group(1)
+        path = zips / found.group(1)
         if not path.exists():
             sys.exit(f"deploy.py: {path} is not there: run `make package`")
         return f"CodeUri: s3://{bucket}/{upload(session, bucket, path.name, path.read_bytes())}"
@@ -240,14 +240,14 @@ def describe(cloudformation, stack):
         raise
 
 
-def deploy(session, stack, parameters):
+def deploy(session, stack, zips, parameters):
     bucket = artifacts(session, stack)
     # What was built here runs on what it was built on.
     native = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
     architecture = parameters.setdefault("Architecture", native)
     if "AgentImage" not in parameters:
         parameters["AgentImage"] = images(session, stack, ARCHITECTURES[architecture])["agent"]
-    template = packaged(session, bucket)
+    template = packaged(session, bucket, zips)
     key = upload(session, bucket, "template.yaml", template.encode())
     url = f"{session.client('s3').meta.endpoint_url}/{bucket}/{key}"
     change(session, stack, url, parameters)
@@ -308,6 +308,7 @@ def main():
     parser.add_argument("--stack", default="tarpon")
     parser.add_argument("--destroy", action="store_true")
     parser.add_argument("--with-data", action="store_true")
+    parser.add_argument("--zips", type=pathlib.Path, default=LAMBDA, metavar="FOLDER")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
     options = parser.parse_args()
     wrong = [text for text in options.parameters if "=" not in text]
@@ -319,7 +320,7 @@ def main():
     if options.destroy:
         destroy(session, options.stack, options.with_data)
     else:
-        deploy(session, options.stack, dict(text.split("=", 1) for text in options.parameters))
+        deploy(session, options.stack, options.zips, dict(text.split("=", 1) for text in options.parameters))
 
 
 main()

@@ -24,6 +24,7 @@ for tool; do
     case $tool in
         # Static, for containers in which there is nothing to link with.
         busybox) from_debian busybox-static ;;
+        docker-registry) from_debian docker-registry ;;
         typos) python3 -m pip install --quiet typos 2>/dev/null || from_source typos-cli ;;
         *) from_source "$tool" ;;
     esac

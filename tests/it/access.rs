@@ -11,6 +11,10 @@ stories! {
         a_key_is_made_shown_once_and_disabled,
         only_a_good_credential_gets_in,
         only_the_operator_makes_projects;
+    aws:
+        another_projects_things_are_not_there,
+        a_key_is_made_shown_once_and_disabled,
+        only_a_good_credential_gets_in;
 }
 
 async fn another_projects_things_are_not_there(world: &mut World) {

@@ -16,12 +16,16 @@ stories! {
         queues_images_objects_and_keys_are_managed,
         what_goes_wrong_is_said_on_standard_error,
         a_server_on_this_machine_is_found_by_its_data_directory;
+    aws:
+        run_prints_and_fetches_and_exits_as_the_job_did,
+        submit_wait_show_logs_output_tell_of_one_job,
+        ctrl_c_cancels_and_still_fetches;
 }
 
 /// The command line of a job that takes these steps.
-fn job<'a>(before: &[&'a str], words: &'a [String]) -> Vec<&'a str> {
+fn job<'a>(image: &'a str, before: &[&'a str], words: &'a [String]) -> Vec<&'a str> {
     let words = words.iter().map(String::as_str);
-    before.iter().copied().chain(["tarpon/probe", "--"]).chain(words).collect()
+    before.iter().copied().chain([image, "--"]).chain(words).collect()
 }
 
 async fn run_prints_and_fetches_and_exits_as_the_job_did(world: &mut World) {
@@ -33,12 +37,17 @@ async fn run_prints_and_fetches_and_exits_as_the_job_did(world: &mut World) {
     let into = here.to_string_lossy();
     let before = ["run", "--stdin", "-", "--output", &out, "--into", &into];
 
-    let said = world.tarpon_given(&job(&before, &words), b"from our stdin").await.expect(42);
+    let said = world
+        .tarpon_given(&job(world.image(), &before, &words), b"from our stdin")
+        .await
+        .expect(42);
 
     assert_eq!(said.text(), "to-stdout\n");
     assert!(said.stderr.contains("to-stderr\n"), "{}", said.stderr);
     assert_eq!(std::fs::read_to_string(here.join("result")).unwrap(), "from our stdin");
-    let quiet = world.tarpon(&job(&["run", "--quiet"], &world.probe("say only").words())).await;
+    let quiet = world
+        .tarpon(&job(world.image(), &["run", "--quiet"], &world.probe("say only").words()))
+        .await;
     let quiet = quiet.expect(0);
     assert_eq!((quiet.text(), quiet.stderr.as_str()), ("only\n", ""));
 }
@@ -49,7 +58,7 @@ async fn submit_wait_show_logs_output_tell_of_one_job(world: &mut World) {
         .probe(&format!("write {out} kept then say hi then say oh --stderr then exit 3"))
         .words();
     let before = ["submit", "--name", "mine", "--tag", "a=b", "--output", &out];
-    let submitted = world.tarpon(&job(&before, &words)).await.expect(0);
+    let submitted = world.tarpon(&job(world.image(), &before, &words)).await.expect(0);
     let id = submitted.text().trim().to_owned();
     assert!(id.starts_with("job-") && id.len() == 36, "{id}");
 
@@ -81,7 +90,7 @@ async fn ctrl_c_cancels_and_still_fetches(world: &mut World) {
     let into = here.to_string_lossy();
     let before = ["run", "--name", "trapped", "--output", &trapped, "--into", &into];
     let mut command = world.command();
-    command.args(job(&before, &words)).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(job(world.image(), &before, &words)).stdin(Stdio::null()).stdout(Stdio::piped());
     let child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let id = until("the job is there", async || {
         let jobs = world.client.list("name=trapped").await;
@@ -109,7 +118,10 @@ async fn jobs_are_listed_and_cancelled_and_deleted(world: &mut World) {
     let words = world.probe("say x").words();
     let mut ids = Vec::new();
     for _ in 0..3 {
-        let submitted = world.tarpon(&job(&["submit", "--queue", "shut"], &words)).await.expect(0);
+        let submitted = world
+            .tarpon(&job(world.image(), &["submit", "--queue", "shut"], &words))
+            .await
+            .expect(0);
         ids.push(submitted.text().trim().to_owned());
     }
     let listed = world.tarpon(&["jobs", "--json", "--queue", "shut"]).await.expect(0);

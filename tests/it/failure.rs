@@ -1,7 +1,7 @@
 //! What goes wrong is told apart.
 
 use serde_json::{Value, json};
-use tests::{Spec, World};
+use tests::{Spec, World, until};
 
 stories! {
     both:
@@ -11,6 +11,15 @@ stories! {
         a_failure_is_tried_again_as_often_as_asked;
     docker:
         memory_that_is_used_up_is_told_from_a_crash,
+        a_container_that_is_gone_without_a_word_is_replaced,
+        an_image_that_is_not_there_is_said_not_to_be;
+    aws:
+        a_program_that_is_not_there_did_not_start,
+        a_crash_is_told_from_an_exit,
+        an_orphan_does_not_keep_a_job_alive,
+        a_failure_is_tried_again_as_often_as_asked,
+        memory_that_is_used_up_is_told_from_a_crash,
+        a_container_that_is_gone_without_a_word_is_replaced,
         an_image_that_is_not_there_is_said_not_to_be;
 }
 
@@ -70,8 +79,30 @@ async fn memory_that_is_used_up_is_told_from_a_crash(world: &mut World) {
     assert_eq!(archive.stdout(), "hungry\n");
 }
 
+async fn a_container_that_is_gone_without_a_word_is_replaced(world: &mut World) {
+    let client = &world.client;
+    let job = client.submit(world.probe("trap /trapped")).await;
+    let attempt = |number: u32| format!("att-{}-1-0-0-{number}", &job["job-".len()..]);
+    let said = async || client.logs(&job, "?stream=stdout").await.contains("started").then_some(());
+    until("the process runs", said).await;
+    until("it is killed", async || world.kill_container(&attempt(1)).then_some(())).await;
+
+    // What was lost is not the job's fault, and spends none of its attempts.
+    let again = async || {
+        let path = format!("/v1/jobs/{job}/logs?stream=stdout&attempt=2");
+        let answer = client.get(&path).await;
+        (answer.status == 200 && answer.text().contains("started")).then_some(())
+    };
+    until("another runs in its place", again).await;
+    client.cancel(&job).await;
+    client.finish_as(&job, "cancelled").await;
+    let archive = client.archive(&job).await;
+    assert_eq!(archive.manifest["attempt"], attempt(2));
+    assert_eq!(archive.stdout(), "started\nTERM seen\n");
+}
+
 async fn an_image_that_is_not_there_is_said_not_to_be(world: &mut World) {
-    let image = format!("sha256:{}", "0".repeat(64));
+    let image = world.image_by(&format!("sha256:{}", "0".repeat(64)));
     let job = world.client.submit(Spec::new(&image, ["x"])).await;
     let view = world.client.finish_as(&job, "failed").await;
     assert_eq!(view["cause"], "image_not_found", "{view:#}");

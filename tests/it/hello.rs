@@ -11,13 +11,19 @@ stories! {
         outputs_are_files_folders_links_and_patterns,
         a_wait_that_is_too_short_is_answered_with_the_job,
         a_failed_job_brings_home_what_it_has;
+    aws:
+        a_posted_body_comes_back_as_one_tar,
+        a_job_is_accepted_then_asked_for_then_fetched,
+        outputs_are_files_folders_links_and_patterns,
+        a_wait_that_is_too_short_is_answered_with_the_job,
+        a_failed_job_brings_home_what_it_has;
 }
 
 async fn a_posted_body_comes_back_as_one_tar(world: &mut World) {
     let kept = world.place("out/kept");
     let job = world.probe(&format!("keep {kept} then say done then say aside --stderr"));
     let words = job.words();
-    let mut query = vec![("image", "tarpon/probe"), ("output", &kept), ("wait", "60")];
+    let mut query = vec![("image", world.image()), ("output", &kept), ("wait", "60")];
     query.extend(words.iter().map(|word| ("command", word.as_str())));
     let body = Bytes::from_static(b"\x00\xffanything at all\n");
 

@@ -13,6 +13,12 @@ stories! {
         an_input_that_is_not_there_is_said_to_be_missing,
         secrets_are_given_to_the_process_and_shown_to_nobody,
         sixty_four_mebibytes_go_in_and_come_out;
+    aws:
+        standard_input_is_text_bytes_an_object_or_an_upload,
+        without_standard_input_there_is_none,
+        files_are_in_place_before_the_process_starts,
+        an_input_that_is_not_there_is_said_to_be_missing,
+        secrets_are_given_to_the_process_and_shown_to_nobody;
 }
 
 async fn standard_input_is_text_bytes_an_object_or_an_upload(world: &mut World) {
@@ -104,7 +110,7 @@ async fn sixty_four_mebibytes_go_in_and_come_out(world: &mut World) {
     write_pattern(BYTES, &mut body).unwrap();
     let job = world.probe("cat");
     let words = job.words();
-    let mut query = vec![("image", "tarpon/probe"), ("cpu", "2"), ("wait", "60")];
+    let mut query = vec![("image", world.image()), ("cpu", "2"), ("wait", "60")];
     query.extend(words.iter().map(|word| ("command", word.as_str())));
 
     let answer = world.client.submit_body(&query, "image/png", body.into()).await.expect(200);

@@ -11,6 +11,8 @@ stories! {
         logs_are_seen_while_they_are_written_and_the_same_after,
         a_follower_waits_for_a_job_that_has_not_started,
         a_loud_job_loses_nothing;
+    aws:
+        a_follower_waits_for_a_job_that_has_not_started;
 }
 
 async fn logs_are_seen_while_they_are_written_and_the_same_after(world: &mut World) {

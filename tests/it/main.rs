@@ -4,15 +4,19 @@
 
 /// The stories of a file: those told twice, with plain processes and with
 /// containers; those about what only containers have; and those that are not
-/// about what runs the jobs.
+/// about what runs the jobs. Which of them are told in a deployment, too, is
+/// said in the end: not those that end the server or look at its files.
 macro_rules! stories {
     (
         $(both: $($both:ident),+ $(,)?;)?
         $(docker: $($docker:ident),+ $(,)?;)?
         $(process: $($process:ident),+ $(,)?;)?
+        $(aws: $($aws:ident),+ $(,)?;)?
     ) => {
         told! { process Process $($($both)+)? $($($process)+)? }
         told! { docker Docker $($($both)+)? $($($docker)+)? }
+        #[cfg(feature = "aws")]
+        told! { aws Aws $($($aws)+)? }
     };
 }
 

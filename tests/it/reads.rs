@@ -7,6 +7,9 @@ stories! {
     both:
         one_member_is_read_out_of_an_archive,
         any_range_of_an_archive_is_read;
+    aws:
+        one_member_is_read_out_of_an_archive,
+        any_range_of_an_archive_is_read;
 }
 
 async fn one_member_is_read_out_of_an_archive(world: &mut World) {

@@ -14,6 +14,11 @@ stories! {
         a_bad_queue_image_or_upload_is_answered_with_its_field,
         what_is_not_there_is_not_found,
         a_path_with_another_method_says_so;
+    aws:
+        a_bad_job_is_answered_with_its_field_and_rule,
+        a_body_that_is_no_job_is_said_to_be_none,
+        a_bad_query_is_answered_with_its_parameter,
+        a_bad_queue_image_or_upload_is_answered_with_its_field;
 }
 
 async fn a_bad_job_is_answered_with_its_field_and_rule(world: &mut World) {
@@ -145,7 +150,7 @@ async fn a_body_that_is_no_job_is_said_to_be_none(world: &mut World) {
     let wide = json!({"image": "a", "env": {"A": "x".repeat(300 << 10)}});
     client.post("/v1/jobs", &wide).await.problem(413, "too_large");
     assert_eq!(client.list("").await.len(), 0);
-    client.get("/healthz").await.expect(200);
+    client.get("/v1/queues").await.expect(200);
 }
 
 async fn a_bad_query_is_answered_with_its_parameter(world: &mut World) {

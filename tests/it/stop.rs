@@ -10,6 +10,12 @@ stories! {
         a_process_that_will_not_end_is_killed_after_its_grace,
         a_jobs_own_deadline_ends_all_of_it,
         a_job_that_waits_is_cancelled_without_ever_running;
+    aws:
+        a_cancelled_process_is_told_and_what_it_made_is_kept,
+        a_process_that_takes_too_long_is_told_and_what_it_made_is_kept,
+        a_process_that_will_not_end_is_killed_after_its_grace,
+        a_jobs_own_deadline_ends_all_of_it,
+        a_job_that_waits_is_cancelled_without_ever_running;
 }
 
 async fn a_cancelled_process_is_told_and_what_it_made_is_kept(world: &mut World) {

@@ -7,6 +7,9 @@ stories! {
     both:
         tasks_run_in_the_order_of_their_edges,
         a_task_of_many_instances_has_an_archive_each;
+    aws:
+        tasks_run_in_the_order_of_their_edges,
+        a_task_of_many_instances_has_an_archive_each;
 }
 
 async fn tasks_run_in_the_order_of_their_edges(world: &mut World) {

@@ -14,6 +14,11 @@ stories! {
         sixteen_bodies_with_one_token_make_one_job,
         a_token_belongs_to_its_request,
         a_refused_request_spends_no_token;
+    aws:
+        sixteen_clients_with_one_token_make_one_job,
+        sixteen_bodies_with_one_token_make_one_job,
+        a_token_belongs_to_its_request,
+        a_refused_request_spends_no_token;
 }
 
 async fn sixteen_clients_with_one_token_make_one_job(world: &mut World) {
@@ -37,7 +42,7 @@ async fn sixteen_clients_with_one_token_make_one_job(world: &mut World) {
 
 async fn sixteen_bodies_with_one_token_make_one_job(world: &mut World) {
     let words = world.probe("cat").words();
-    let mut query = vec![("image", "tarpon/probe"), ("client_token", "the-one"), ("wait", "60")];
+    let mut query = vec![("image", world.image()), ("client_token", "the-one"), ("wait", "60")];
     query.extend(words.iter().map(|word| ("command", word.as_str())));
     let body = Bytes::from(vec![b'x'; 300_000]);
     let submit = |_| world.client.submit_body(&query, "application/octet-stream", body.clone());

@@ -23,6 +23,8 @@ impl Agent {
             Runtime::Process => {
                 agents(world.data()).find(|pid| words(*pid).any(|word| word == attempt.as_bytes()))
             }
+            // Somewhere else.
+            Runtime::Aws => None,
         }
         .map(|pid| Agent { pid })
     }

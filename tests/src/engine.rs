@@ -82,6 +82,20 @@ pub(crate) fn first_process(attempt: &str) -> Option<u32> {
     (pid != 0).then_some(pid)
 }
 
+/// Kills the container of an attempt, agent and all; whether there is one.
+pub(crate) fn kill(attempt: &str) -> bool {
+    let running = docker(&["ps", "--quiet"]);
+    let running = String::from_utf8_lossy(&running.stdout).into_owned();
+    let variable = format!("TARPON_ATTEMPT={attempt}");
+    let is_its = |container: &&str| {
+        let variables = "{{range .Config.Env}}{{println .}}{{end}}";
+        let found = docker(&["container", "inspect", "--format", variables, container]);
+        String::from_utf8_lossy(&found.stdout).lines().any(|line| line == variable)
+    };
+    let found = running.lines().find(is_its);
+    found.is_some_and(|container| docker(&["kill", container]).status.success())
+}
+
 /// Removes the containers and networks of the server over `data`.
 pub(crate) fn clear(data: &Path) {
     let Some(label) = label(data) else { return };

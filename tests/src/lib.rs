@@ -9,6 +9,7 @@ mod answer;
 mod archive;
 mod client;
 mod cpu;
+mod deployed;
 mod engine;
 mod memory;
 mod owed;

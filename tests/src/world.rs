@@ -7,6 +7,7 @@ use tokio::process::Command;
 use crate::{
     Client, Cpu, Memory, Options, Said, Spec, agents,
     client::Credentials,
+    deployed::Deployed,
     engine,
     owed::settled,
     program,
@@ -20,6 +21,9 @@ pub enum Runtime {
     Process,
     /// Containers of a Docker engine.
     Docker,
+    /// Tasks of a deployment on AWS, or on its stand-in. All stories of a run
+    /// are told in one, each in a project of its own.
+    Aws,
 }
 
 impl Runtime {
@@ -27,6 +31,7 @@ impl Runtime {
         match self {
             Runtime::Process => "process",
             Runtime::Docker => "docker",
+            Runtime::Aws => "aws",
         }
     }
 }
@@ -40,6 +45,8 @@ pub struct World {
     options: Options,
     data: PathBuf,
     server: Option<Server>,
+    /// What there is in place of a server of the story's own.
+    deployed: Option<Deployed>,
     address: String,
     /// Clients of every project, for what they may be owed.
     clients: Vec<Client>,
@@ -59,13 +66,14 @@ impl World {
     /// If there is no container engine where one is needed, or the server does
     /// not start.
     pub fn start_with(runtime: Runtime, options: Options) -> Self {
+        if runtime == Runtime::Aws {
+            return World::deployed(options);
+        }
         if runtime == Runtime::Docker {
             engine::require();
             engine::build_probe();
         }
-        // Sockets are in it, whose paths have to be short.
-        let folder = tempfile::Builder::new().prefix("tarpon").tempdir();
-        let folder = folder.expect("a folder can be made");
+        let folder = folder();
         let data = folder.path().join("data");
         let started = Server::start(runtime, &options, &data, None);
         let server = started.unwrap_or_else(|why| panic!("the server did not start: {why}"));
@@ -78,8 +86,43 @@ impl World {
             options,
             data,
             server: Some(server),
+            deployed: None,
             address,
             folder,
+        }
+    }
+
+    /// A world in the deployment that the environment tells of.
+    fn deployed(options: Options) -> Self {
+        let deployed = Deployed::found();
+        let asked = deployed.clone();
+        let credentials = apart(async move || asked.project("story").await);
+        let client = Client::new(&deployed.url, credentials);
+        let folder = folder();
+        World {
+            runtime: Runtime::Aws,
+            clients: vec![client.clone()],
+            client,
+            options,
+            data: folder.path().join("data"),
+            server: None,
+            address: String::new(),
+            deployed: Some(deployed),
+            folder,
+        }
+    }
+
+    /// The name by which jobs know the probe's image.
+    pub fn image(&self) -> &str {
+        self.deployed.as_ref().map_or(engine::PROBE, |deployed| &deployed.probe)
+    }
+
+    /// The name of an image by its digest, whether or not there is one.
+    pub fn image_by(&self, digest: &str) -> String {
+        match &self.deployed {
+            Some(deployed) => format!("{}@{digest}", deployed.probe),
+            // An engine's images go by their ids.
+            None => digest.to_owned(),
         }
     }
 
@@ -93,7 +136,7 @@ impl World {
     pub fn probe_words(&self, words: &[&str]) -> Spec {
         let words = words.iter().map(|word| (*word).to_owned());
         match self.runtime {
-            Runtime::Docker => Spec::new(engine::PROBE, words),
+            Runtime::Docker | Runtime::Aws => Spec::new(self.image(), words),
             // There is no image: the program has to be named.
             Runtime::Process => {
                 let program = program::probe().to_string_lossy().into_owned();
@@ -106,7 +149,7 @@ impl World {
     /// jobs write to, whatever runs them.
     pub fn place(&self, name: &str) -> String {
         match self.runtime {
-            Runtime::Docker => format!("/{name}"),
+            Runtime::Docker | Runtime::Aws => format!("/{name}"),
             Runtime::Process => self.beside(name).to_string_lossy().into_owned(),
         }
     }
@@ -144,7 +187,14 @@ impl World {
             Runtime::Process => {
                 std::fs::read_dir(self.data.join("attempts")).into_iter().flatten().count()
             }
+            Runtime::Aws => panic!("{OUT_OF_SIGHT}"),
         }
+    }
+
+    /// Kills the container of an attempt from outside, agent and all; whether
+    /// there is one.
+    pub fn kill_container(&self, attempt: &str) -> bool {
+        engine::kill(attempt)
     }
 
     /// How many bytes of objects the server has stored, or is about to.
@@ -152,8 +202,13 @@ impl World {
         files_in(&self.data.join("objects")).iter().sum()
     }
 
-    /// How many files of objects the server has.
+    /// How many files of objects the server has; in a deployment, how many
+    /// objects the story's project has.
     pub fn stored_files(&self) -> usize {
+        if let Some(deployed) = self.deployed.clone() {
+            let project = self.client.credentials.project.clone();
+            return apart(async move || deployed.objects(&project).await);
+        }
         files_in(&self.data.join("objects")).len()
     }
 
@@ -171,7 +226,10 @@ impl World {
 
     /// All that the server has logged.
     pub fn log(&self) -> String {
-        log_of(&self.data)
+        match self.deployed.clone() {
+            Some(deployed) => apart(async move || deployed.log().await),
+            None => log_of(&self.data),
+        }
     }
 
     /// Ends the server at once, as a power cut would.
@@ -194,9 +252,14 @@ impl World {
 
     /// A client of a project of its own, which the operator makes.
     pub async fn project(&mut self, name: &str) -> Client {
-        let data = self.data.to_string_lossy();
-        let made = self.tarpon(&["project", "create", name, "--data", &data]).await.expect(0);
-        let client = self.client.as_(Credentials::read(&made.json()));
+        let credentials = if let Some(deployed) = &self.deployed {
+            deployed.project(name).await
+        } else {
+            let data = self.data.to_string_lossy();
+            let made = self.tarpon(&["project", "create", name, "--data", &data]).await.expect(0);
+            Credentials::read(&made.json())
+        };
+        let client = self.client.as_(credentials);
         self.clients.push(client.clone());
         client
     }
@@ -218,7 +281,7 @@ impl World {
         let mut command = Command::new(program::tarpon());
         let Credentials { key, secret, .. } = &self.client.credentials;
         command
-            .env("TARPON_URL", format!("http://{}", self.address))
+            .env("TARPON_URL", self.client.base())
             .env("TARPON_ACCESS_KEY_ID", key)
             .env("TARPON_SECRET_ACCESS_KEY", secret)
             .env("NO_COLOR", "1")
@@ -241,30 +304,43 @@ impl World {
     /// The same from a place that cannot wait.
     fn nothing_owed_now(&self) -> Result<(), String> {
         let (runtime, data) = (self.runtime, self.data.clone());
-        let base = format!("http://{}", self.address);
+        let base = self.client.base().to_owned();
         let known: Vec<Credentials> = self.clients.iter().map(|c| c.credentials.clone()).collect();
-        let look = move || {
-            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            tokio.expect("a runtime can be made").block_on(async {
-                // Connections belong to the runtime that made them: these are new.
-                let clients: Vec<_> =
-                    known.into_iter().map(|who| Client::new(&base, who)).collect();
-                settled(runtime, &data, &clients).await
-            })
-        };
-        std::thread::spawn(look).join().unwrap_or_else(|_| Err("it cannot be told".into()))
+        apart(async move || {
+            // Connections belong to the runtime that made them: these are new.
+            let clients: Vec<_> = known.into_iter().map(|who| Client::new(&base, who)).collect();
+            settled(runtime, &data, &clients).await
+        })
     }
+}
+
+/// What stories of a deployment do not look at.
+const OUT_OF_SIGHT: &str = "it cannot be seen from outside";
+
+/// Does this in a place that cannot wait: on a thread with a runtime of its own.
+fn apart<T: Send + 'static>(act: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+    let act = move || {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        tokio.expect("a runtime can be made").block_on(act())
+    };
+    std::thread::spawn(act).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A folder of the story's own. Sockets are in it, whose paths have to be short.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("tarpon").tempdir();
+    folder.expect("a folder can be made")
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
         let mut left = None;
-        if !failed && self.server.is_some() {
+        if !failed && (self.server.is_some() || self.deployed.is_some()) {
             left = self.nothing_owed_now().err();
         }
         if failed || left.is_some() {
-            let log = log_of(&self.data);
+            let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let end = lines[lines.len().saturating_sub(150)..].join("\n");
             eprintln!("--- the server's log ends:\n{end}\n---");
@@ -275,6 +351,8 @@ impl Drop for World {
         match self.runtime {
             Runtime::Docker => engine::clear(&self.data),
             Runtime::Process => agents::clear(&self.data),
+            // Its jobs are not ours to end: the stand-in goes as a whole.
+            Runtime::Aws => {}
         }
         if let Some(left) = left {
             panic!("the story leaves work behind: {left}");
