@@ -27,6 +27,7 @@ test-aws: build probe ## the AWS adapters and the deployed template, against sta
 	cargo build --features lambda $(LAMBDAS:%=--package=%) --package tests-ecs
 	@infra/aws/stand-ins/zips.sh $(TARGET)/debug
 	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --lib --test aws
+	cargo nextest run --package tests-ecs --features adapter
 	infra/aws/stand-ins/run.sh infra/aws/stand-ins/deployed.sh \
 		cargo nextest run --package tests --features aws --no-fail-fast -E 'test(/::aws::/)'
 
@@ -75,6 +76,7 @@ destroy: $(VENV)/cfn-lint ## take it away again; the data stays, unless WITH_DAT
 check-aws: ## lints of what only AWS needs (compiles SDKs, the first time for ten minutes)
 	cargo clippy --features lambda $(LAMBDAS:%=--package=%) -- -D warnings
 	cargo clippy -p shared --features aws,conformance --all-targets -- -D warnings
+	cargo clippy -p tests -p tests-ecs --features tests/aws,tests-ecs/adapter --all-targets -- -D warnings
 
 lint-aws: $(VENV)/cfn-lint ## the template, and that it goes with the functions
 	infra/aws/functions.py --check
