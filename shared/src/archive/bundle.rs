@@ -1,6 +1,6 @@
 //! One archive put into a folder of another, as its bytes come by.
 
-use std::{collections::VecDeque, ops::Range};
+use std::ops::Range;
 
 use tar::EntryType;
 
@@ -19,9 +19,11 @@ use super::{
 pub struct Unbundled {
     folder: Vec<u8>,
     walker: Walker,
-    /// Where in the archive the window starts.
+    /// Where in the archive the window's unread part starts.
     at: u64,
     window: Vec<u8>,
+    /// How much of the window is done with.
+    done: usize,
     /// The bytes of the archive that pass as they are.
     passing: Range<u64>,
     /// How many zeros follow them.
@@ -37,6 +39,7 @@ impl Unbundled {
             walker: Walker::new(),
             at: 0,
             window: Vec::new(),
+            done: 0,
             passing: 0..0,
             padding: 0,
             over: false,
@@ -50,6 +53,7 @@ impl Unbundled {
 
     /// Takes the next piece of the archive, and gives what follows from it.
     pub fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, BadArchive> {
+        self.window.drain(..std::mem::take(&mut self.done));
         self.window.extend_from_slice(piece);
         let mut out = Vec::with_capacity(piece.len() + header::BLOCK);
         while !self.over {
@@ -58,7 +62,7 @@ impl Unbundled {
                 break;
             }
             out.resize(out.len() + std::mem::take(&mut self.padding), 0);
-            match self.walker.step(self.at, &self.window)? {
+            match self.walker.step(self.at, &self.window[self.done..])? {
                 Step::Need { offset, .. } => {
                     self.skip_to(offset);
                     break;
@@ -78,22 +82,21 @@ impl Unbundled {
     /// Hands on the bytes that pass, as far as they are there.
     fn pass(&mut self, out: &mut Vec<u8>) {
         self.skip_to(self.passing.start);
-        let there = self.at..(self.at + self.window.len() as u64).min(self.passing.end);
-        if self.at < self.passing.start || there.is_empty() {
+        if self.at < self.passing.start {
             return;
         }
-        let count = usize::try_from(there.end - there.start).expect("the window is in memory");
-        out.extend(self.window.drain(..count));
-        self.at = there.end;
-        self.passing.start = there.end;
+        let from = self.done;
+        self.skip_to(self.passing.end);
+        out.extend_from_slice(&self.window[from..self.done]);
+        self.passing.start = self.at.min(self.passing.end);
     }
 
     /// Lets go of what lies before this place.
     fn skip_to(&mut self, place: u64) {
-        let ahead = place.saturating_sub(self.at).min(self.window.len() as u64);
-        let count = usize::try_from(ahead).expect("the window is in memory");
-        self.window.drain(..count);
-        self.at += ahead;
+        let there = self.window.len() - self.done;
+        let ahead = usize::try_from(place.saturating_sub(self.at)).unwrap_or(there).min(there);
+        self.done += ahead;
+        self.at += ahead as u64;
     }
 
     fn begin(&mut self, found: &Found, out: &mut Vec<u8>) {
@@ -131,12 +134,9 @@ impl Unbundled {
 
 /// Whether a name stays in the folder that it is put into.
 fn is_inside(name: &[u8]) -> bool {
-    let mut parts = name.split(|byte| *byte == b'/').collect::<VecDeque<_>>();
     // A folder's name ends with a slash.
-    if parts.back().is_some_and(|last| last.is_empty()) {
-        parts.pop_back();
-    }
-    !parts.is_empty() && parts.iter().all(|part| !matches!(*part, b"" | b".." | b"."))
+    let name = name.strip_suffix(b"/").unwrap_or(name);
+    name.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 #[cfg(test)]
