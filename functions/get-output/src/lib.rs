@@ -31,13 +31,11 @@ impl Action for GetOutput {
             attempt: request.query_as("attempt")?,
         };
         let key = JobKey { project: who.project, job: request.parameter("job")? };
-        if request.query("member").is_none() && selector.instance.is_none() {
-            let job = jobs::load(service, key).await?;
-            if are_several(&job, &selector) {
-                return bundle(service, job, &selector, wait).await;
-            }
+        let job = jobs::load(service, key).await?;
+        if request.query("member").is_none() && are_several(&job, &selector) {
+            return bundle(service, job, &selector, wait).await;
         }
-        let (job, attempt) = selected(service, key, &selector, wait).await?;
+        let (job, attempt) = selected(service, job, &selector, wait).await?;
         let archive = output::archive(service, key, attempt).await?;
         let (read, media_type, name) = match request.query("member") {
             None => (archive, "application/x-tar", format!("{}.tar", job.id)),
@@ -78,7 +76,8 @@ fn are_several(job: &Job, selector: &Selector) -> bool {
     let named = selector.task.as_deref();
     let wanted = |task: &&Task| named.is_none_or(|name| name == task.name.as_str());
     let instances = |task: &Task| task.members.counts().total();
-    selector.attempt.is_none() && job.tasks.iter().filter(wanted).map(instances).sum::<u32>() > 1
+    let is_open = selector.instance.is_none() && selector.attempt.is_none();
+    is_open && job.tasks.iter().filter(wanted).map(instances).sum::<u32>() > 1
 }
 
 /// All of them as one tar, with a folder for each task and instance.
@@ -104,17 +103,16 @@ async fn bundle(
 /// nothing to be had of it.
 async fn selected(
     service: &Service,
-    key: JobKey,
+    job: Job,
     selector: &Selector,
     wait: u32,
 ) -> Result<(Job, AttemptId), Problem> {
-    let job = jobs::load(service, key).await?;
     let attempt = output::select(&job, selector)?;
     let is_over = job.ending().is_some() || (attempt.number > 0 && !job.is_live(attempt));
     if wait == 0 || is_over {
         return Ok((job, attempt));
     }
-    let job = jobs::wait(service, key, wait).await?;
+    let job = jobs::wait(service, job.key(), wait).await?;
     let attempt = output::select(&job, selector)?;
     Ok((job, attempt))
 }
