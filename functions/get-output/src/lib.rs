@@ -234,11 +234,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_job_that_never_ran_has_none_and_says_so() {
         let world = World::new().await;
-        let job = world.submit(r#"{"image": "missing/a"}"#).await.id;
-        world.settle().await;
-        let answer = world.ask(&format!("/v1/jobs/{job}/output")).of(GetOutput).await;
-        answer.refused(404, "not_found", "");
-        assert!(answer.text().contains("nothing was run"), "{}", answer.text());
+        for json in [r#"{"image": "missing/a"}"#, r#"{"image": "missing/a", "instances": 2}"#] {
+            let job = world.submit(json).await.id;
+            world.settle().await;
+            let answer = world.ask(&format!("/v1/jobs/{job}/output")).of(GetOutput).await;
+            answer.refused(404, "not_found", "");
+            assert!(answer.text().contains("nothing was run"), "{}", answer.text());
+        }
     }
 
     #[tokio::test(start_paused = true)]

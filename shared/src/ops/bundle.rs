@@ -21,13 +21,12 @@ pub fn read(service: &Service, job: &Job, task: Option<&str>) -> Result<Body, Pr
         let detail = "there is no output yet: the job has not finished";
         return Err(Problem::conflict("not_finished", detail));
     }
-    let bundling = Bundling {
-        service: service.clone(),
-        key: job.key(),
-        waiting: latest(job, task),
-        open: None,
-        ended: false,
-    };
+    let waiting = latest(job, task);
+    if waiting.is_empty() {
+        return Err(Problem::not_found("output", format!("{}: nothing was run", job.id)));
+    }
+    let bundling =
+        Bundling { service: service.clone(), key: job.key(), waiting, open: None, ended: false };
     let pieces = futures::stream::try_unfold(bundling, |mut bundling| async move {
         let next = bundling.next().await.map_err(std::io::Error::other)?;
         Ok(next.map(|piece| (piece, bundling)))
