@@ -29,10 +29,11 @@ NAMES = {
     "OPEN": "open",
     "OPEN_PARTITION": "op",
     "OPEN_SORT": "os",
-    # Rows that may be due, or wait in a queue; slots; a queue's settings.
-    "FILTER_DUE": """'{"dynamodb": {"NewImage": {"dp": {"S": [{"prefix": "due#"}]}}}}'""",
+    # Rows that are due, or wait in a queue; slots that somebody wants; a queue's
+    # settings. Of all other changes nobody need be told.
+    "FILTER_DUE": """'{"dynamodb": {"NewImage": {"c": {"N": [{"exists": true}]}}}}'""",
     "FILTER_QUEUE": """'{"dynamodb": {"NewImage": {"qp": {"S": [{"exists": true}]}}}}'""",
-    "FILTER_SLOTS": """'{"dynamodb": {"Keys": {"p": {"S": [{"prefix": "slots#"}]}}}}'""",
+    "FILTER_SLOTS": """'{"dynamodb": {"Keys": {"p": {"S": [{"prefix": "slots#"}]}}, "OldImage": {"r": {"N": [{"exists": true}]}}}}'""",
     "FILTER_SETTINGS": """'{"dynamodb": {"Keys": {"s": {"S": [{"prefix": "queue#"}]}}}}'""",
 }
 
@@ -160,7 +161,7 @@ FUNCTIONS = {
     "list-keys": ["get", "query"],
     "disable-key": ["get", "write"],
     "create-project": ["get", "write"],
-    "read-plan": ["get", "query", "write", "read user", "read upload", "read job"],
+    "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],
     "append-logs": ["get", "write"],
     "grant-upload": ["get", "write job"],
     "report-attempt": ["get", "query", "write", "list", "read job"],

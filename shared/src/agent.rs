@@ -55,6 +55,10 @@ pub const SCRATCH_VARIABLE: &str = "TARPON_SCRATCH";
 /// How much of the end of each stream a report carries, in bytes.
 pub const TAIL_BYTES: usize = 10_000;
 
+/// How large an archive may be to be put where the plan says: collecting a
+/// larger one takes long enough for the service to be told of it first.
+pub const UNASKED_BYTES: u64 = 512 << 10;
+
 /// The agent's own exit codes, once it has reported: always 0. These are for
 /// what it could not report.
 pub mod exit_code {
@@ -101,6 +105,10 @@ pub struct Plan {
     pub image: String,
     /// The most bytes of live log that are kept, both streams together.
     pub log_limit: u64,
+    /// Where an archive of up to [`UNASKED_BYTES`] goes. A larger one is asked
+    /// about, and so is one for which this has come to nothing: it may be late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
 }
 
 /// Where bytes come from.

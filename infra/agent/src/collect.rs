@@ -6,7 +6,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::StatusCode;
 use shared::{
-    agent::{ArchiveInfo, HOME, Plan, UploadRequest},
+    agent::{ArchiveInfo, HOME, Plan, UNASKED_BYTES, UploadRequest},
     archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
 };
 use tokio::{
@@ -25,8 +25,9 @@ use crate::{
     streams::Spool,
 };
 
-/// An archive up to this size is made in memory, at once.
-const SMALL: u64 = 512 * 1024;
+/// An archive up to this size is made in memory, at once, and put where the
+/// plan says.
+const SMALL: u64 = UNASKED_BYTES;
 
 /// How many pieces of a larger one may wait to be sent.
 const WAITING: usize = 4;
@@ -42,7 +43,7 @@ pub async fn collect(
     let mut last = None;
     let stored = timeout(time, async {
         let archive = pack(plan, settings, ran).await?;
-        store(service, archive, ran, &mut last).await
+        store(service, plan, archive, ran, &mut last).await
     });
     stored.await.unwrap_or_else(|_| {
         let seconds = plan.collect_seconds;
@@ -135,10 +136,11 @@ fn info(packing: &Packing, packed: Option<Packed>, etag: String) -> ArchiveInfo 
 /// How long a body may take to be let go of after its answer.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// Asks where the archive may go, and puts it there; from the start again
-/// whenever that breaks off.
+/// Puts the archive where the plan says, or asks where it may go; from the
+/// start again whenever that breaks off.
 async fn store(
     service: &Service,
+    plan: &Plan,
     archive: Archive,
     ran: &Ran,
     last: &mut Option<CallError>,
@@ -146,8 +148,14 @@ async fn store(
     let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit) };
     let mut backoff = Backoff::default();
     let mut packed = None;
+    let is_small = matches!(archive, Archive::Small { .. });
+    let mut planned = plan.upload.clone().filter(|_| is_small);
     loop {
-        let put = match service.upload(&request).await {
+        let grant = match planned.take() {
+            Some(planned) => Ok(planned),
+            None => service.upload(&request).await,
+        };
+        let put = match grant {
             Ok(grant) => match &archive {
                 Archive::Small { bytes, info } => {
                     let put = service.put(&grant, Outgoing::Whole(bytes.clone())).await;

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, future::join_all, stream};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{fresh, in_seconds as soon};
 use crate::platform::{
@@ -25,6 +26,7 @@ super::suite! {
     table_suite, &dyn Table, table:
     what_was_put_is_got,
     a_row_that_was_never_put_is_none,
+    a_glance_sees_what_is_there_before_long,
     versions_count_from_one,
     an_absent_row_that_is_there_exists,
     a_stale_writer_is_told_so,
@@ -99,7 +101,24 @@ pub async fn what_was_put_is_got(table: &dyn Table) {
 }
 
 pub async fn a_row_that_was_never_put_is_none(table: &dyn Table) {
-    assert_eq!(table.get(&key("a")).await.unwrap(), None);
+    let key = key("a");
+    assert_eq!(table.get(&key).await.unwrap(), None);
+    assert_eq!(table.glance(&key).await.unwrap(), None);
+    assert_eq!(table.find(&key).await.unwrap(), None);
+}
+
+pub async fn a_glance_sees_what_is_there_before_long(table: &dyn Table) {
+    let key = key("a");
+    put(table, &key, Expect::Absent, "1").await.unwrap();
+    let found = table.find(&key).await.unwrap();
+    assert_eq!(found, table.get(&key).await.unwrap(), "however new it is");
+    put(table, &key, Expect::Version(1), "2").await.unwrap();
+    let latest = table.get(&key).await.unwrap();
+    let until = Instant::now() + LAG;
+    while table.glance(&key).await.unwrap() != latest {
+        assert!(Instant::now() < until, "a glance lags by more than {LAG:?}");
+        tokio::task::yield_now().await;
+    }
 }
 
 pub async fn versions_count_from_one(table: &dyn Table) {

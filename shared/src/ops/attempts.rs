@@ -70,9 +70,9 @@ pub struct AttemptRecord {
     pub stderr_tail: String,
 }
 
-/// What an ended attempt left behind, or `None`.
+/// What an ended attempt left behind, or `None`. It is written but once.
 pub async fn load(service: &Service, id: AttemptId) -> Result<Option<AttemptRecord>, Problem> {
-    let row = service.platform.table.get(&rows::attempt(id)).await?;
+    let row = service.platform.table.find(&rows::attempt(id)).await?;
     row.as_ref().map(rows::read).transpose()
 }
 
@@ -81,7 +81,7 @@ pub async fn load_spec<'j>(service: &Service, job: &'j Job) -> Result<Cow<'j, Jo
     if let Some(spec) = &job.spec {
         return Ok(Cow::Borrowed(spec));
     }
-    let row = service.platform.table.get(&rows::spec(job.key())).await?;
+    let row = service.platform.table.find(&rows::spec(job.key())).await?;
     let row = row.ok_or_else(|| Problem::internal(format!("the spec of {} is gone", job.id)))?;
     rows::read(&row).map(Cow::Owned)
 }
@@ -135,6 +135,7 @@ async fn plan(
         layout: Layout::Native,
         image: image.digest.clone(),
         log_limit: service.limits.log_bytes,
+        upload: Some(place_of_archive(service, attempt, None).await?),
     })
 }
 
@@ -224,7 +225,15 @@ pub async fn grant_upload(
         }
         _ => {}
     }
-    let method = GrantMethod::Put { if_absent: true, length: Some(request.bytes) };
+    place_of_archive(service, attempt, Some(request.bytes)).await
+}
+
+async fn place_of_archive(
+    service: &Service,
+    attempt: AttemptKey,
+    length: Option<u64>,
+) -> Result<Upload, Problem> {
+    let method = GrantMethod::Put { if_absent: true, length };
     let grant = Grant { method, key: ObjectKey::archive(attempt), expires_at: expiry(service) };
     let SignedUrl { url, headers } = service.platform.objects.sign(&grant).await?;
     Ok(Upload { url, headers })

@@ -12,8 +12,10 @@ use super::{
     rows::{self, QueueKey},
 };
 use crate::{
-    job::{AttemptEvent, AttemptKey, Cause, Event, Job, JobKey},
-    platform::{Admission, Expect, Index, Launch, Op, Query, RuntimeError, Staged, TableError},
+    job::{AttemptEvent, AttemptKey, Cause, Event, Job},
+    platform::{
+        Admission, Expect, Index, Launch, Op, Query, Row, RuntimeError, Staged, TableError,
+    },
     service::Service,
     wire::Problem,
 };
@@ -36,11 +38,22 @@ pub enum Blocked {
     Batch,
 }
 
-/// Attempts that now hold a slot and are to be launched, each with its job.
+/// An attempt that holds a slot and is to be launched.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Which.
+    pub attempt: AttemptKey,
+    /// Its job's row as it was seen last.
+    pub row: Row,
+    /// The job in it.
+    pub job: Job,
+}
+
+/// Attempts that now hold a slot and are to be launched.
 #[derive(Debug)]
 pub struct Claims {
     /// In the order in which they should start.
-    pub claimed: Vec<(AttemptKey, Job)>,
+    pub claimed: Vec<Claimed>,
     /// Why there are no more.
     pub blocked: Blocked,
 }
@@ -49,24 +62,21 @@ pub struct Claims {
 #[instrument(level = "debug", name = "queue.claim", skip_all, fields(queue.name = %key.name))]
 pub async fn claim(service: &Service, key: &QueueKey) -> Result<Claims, Problem> {
     let mut claimed = Vec::new();
-    let Some((settings, queue)) = queues::load(service, key).await? else {
-        return Ok(Claims { claimed, blocked: Blocked::Paused });
-    };
-    if queue.paused {
-        return Ok(Claims { claimed, blocked: Blocked::Paused });
-    }
-    let gate = Gate {
-        queue: key,
-        limit: queue.limit,
-        check: Op::Check(settings.key.clone(), Expect::Version(settings.version)),
-    };
-    let mut query = Query::index(Index::Queue, rows::waiting(key));
-    query.limit = BATCH;
+    let mut query = waiting(key, BATCH);
+    let mut gate = None;
     loop {
         let page = service.platform.table.query(&query).await?;
-        for row in &page.rows {
-            let job: Job = rows::read(row)?;
-            let blocked = claim_job(service, &gate, job.key(), &mut claimed).await?;
+        for row in page.rows {
+            // How the queue is set is of interest once somebody waits in it.
+            let gate = match &mut gate {
+                Some(gate) => gate,
+                unseen => match Gate::of(service, key).await? {
+                    Some(seen) => unseen.insert(seen),
+                    None => return Ok(Claims { claimed, blocked: Blocked::Paused }),
+                },
+            };
+            let job: Job = rows::read(&row)?;
+            let blocked = claim_job(service, gate, (row, job), &mut claimed).await?;
             if blocked != Blocked::Drained {
                 return Ok(Claims { claimed, blocked });
             }
@@ -78,27 +88,78 @@ pub async fn claim(service: &Service, key: &QueueKey) -> Result<Claims, Problem>
     }
 }
 
+/// What waits in the queue, in its order.
+fn waiting(key: &QueueKey, limit: usize) -> Query {
+    Query { limit, ..Query::index(Index::Queue, rows::waiting(key)) }
+}
+
+/// Brings `event` into the job and claims the first attempt that it lets start,
+/// in one write: where nobody waits in the queue, and a slot is free. Else
+/// `None`, as when the job is not as it was read: then nothing has changed.
+///
+/// Who waits is never overtaken. Who comes at the same moment, and finds no
+/// slot then, may be.
+pub(super) async fn claim_at_once(
+    service: &Service,
+    row: &Row,
+    job: &Job,
+    event: &Event,
+) -> Result<Option<Claimed>, Problem> {
+    let ready = job.after(event, service.platform.clock.now())?;
+    let Some(id) = ready.claims().first().copied() else { return Ok(None) };
+    let queue = QueueKey::of(job);
+    if !service.platform.table.query(&waiting(&queue, 1)).await?.rows.is_empty() {
+        return Ok(None);
+    }
+    let Some(mut gate) = Gate::of(service, &queue).await? else { return Ok(None) };
+    let attempt = AttemptKey { project: job.project, attempt: id };
+    let resources = ready.tasks[id.task as usize].resources;
+    if service.platform.runtime.admit(attempt, resources).await != Admission::Admitted {
+        return Ok(None);
+    }
+    match take(service, &mut gate, row, &ready, attempt).await? {
+        Taken::Claimed(claimed) => {
+            record::diary(job, &ready, event);
+            Ok(Some(*claimed))
+        }
+        Taken::Full | Taken::Overtaken | Taken::QueueChanged => Ok(None),
+    }
+}
+
 /// What every claim of a queue has to pass.
 struct Gate<'a> {
     queue: &'a QueueKey,
     limit: u32,
     check: Op,
+    /// Whether nothing was claimed since the queue was looked at.
+    is_fresh: bool,
+}
+
+impl<'a> Gate<'a> {
+    /// That of the queue, unless it is paused, or gone.
+    async fn of(service: &Service, queue: &'a QueueKey) -> Result<Option<Self>, Problem> {
+        let found = queues::load(service, queue).await?;
+        Ok(found.filter(|(_, settings)| !settings.paused).map(|(row, settings)| Gate {
+            queue,
+            limit: settings.limit,
+            check: Op::Check(row.key, Expect::Version(row.version)),
+            is_fresh: true,
+        }))
+    }
 }
 
 /// Claims all that the job wants claimed, one instance at a time.
 async fn claim_job(
     service: &Service,
-    gate: &Gate<'_>,
-    key: JobKey,
-    claimed: &mut Vec<(AttemptKey, Job)>,
+    gate: &mut Gate<'_>,
+    (mut row, mut job): (Row, Job),
+    claimed: &mut Vec<Claimed>,
 ) -> Result<Blocked, Problem> {
+    let key = job.key();
     loop {
         if claimed.len() >= BATCH {
             return Ok(Blocked::Batch);
         }
-        let Some((row, job)) = record::load(service, key).await? else {
-            return Ok(Blocked::Drained);
-        };
         let Some(id) = job.claims().first().copied() else { return Ok(Blocked::Drained) };
         let attempt = AttemptKey { project: key.project, attempt: id };
         let resources = job.tasks[id.task as usize].resources;
@@ -107,41 +168,68 @@ async fn claim_job(
             Admission::Full => return Ok(Blocked::NoRoom),
             Admission::TooLarge(why) => Some(why),
         };
-        let event = Event::Attempt(id, AttemptEvent::Claimed);
-        let next = job.after(&event, service.platform.clock.now())?;
-        // If we die between the two, the attempt has a slot and is not live: it
-        // is claimed again, and joins again, or a sweep takes it out. The queue
-        // is looked at last before that: a pause that is answered while a claim
-        // is under way counts as after it.
-        let join =
-            Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
-        let staged = Staged {
-            before: vec![gate.check.clone(), join],
-            ops: vec![record::replace(service, &row, &next)],
-            after: Vec::new(),
-        };
-        match service.platform.table.commit_staged(staged).await {
-            Ok(()) => {
-                record::diary(&job, &next, &event);
-                match unclaimable {
-                    None => claimed.push((attempt, next)),
-                    Some(why) => {
-                        attempts::end_unreported(service, attempt, Cause::TooLarge, Some(why))
-                            .await?;
-                    }
-                }
+        match (take(service, gate, &row, &job, attempt).await?, unclaimable) {
+            (Taken::Claimed(taken), None) => {
+                (row, job) = (taken.row.clone(), taken.job.clone());
+                claimed.push(*taken);
+                continue;
             }
-            Err(error) => {
-                let overtaken = matches!(&error, TableError::Stale(stale) if *stale == row.key);
-                unclaim(service, gate.queue, attempt, overtaken).await?;
-                match error {
-                    TableError::Full(_) => return Ok(Blocked::QueueFull),
-                    TableError::Stale(_) if overtaken => {}
-                    TableError::Stale(_) => return Ok(Blocked::Batch),
-                    other => return Err(other.into()),
-                }
+            (Taken::Claimed(_), Some(why)) => {
+                attempts::end_unreported(service, attempt, Cause::TooLarge, Some(why)).await?;
             }
+            (Taken::Full, _) => return Ok(Blocked::QueueFull),
+            (Taken::QueueChanged, _) => return Ok(Blocked::Batch),
+            (Taken::Overtaken, _) => {}
         }
+        let Some(found) = record::load(service, key).await? else { return Ok(Blocked::Drained) };
+        (row, job) = found;
+    }
+}
+
+/// What came of a claim. If it is not made, what it had taken is given back.
+enum Taken {
+    Claimed(Box<Claimed>),
+    Full,
+    /// The job has changed since it was read.
+    Overtaken,
+    /// The queue has.
+    QueueChanged,
+}
+
+/// Takes a slot for the attempt, and claims it: the job takes the place of what
+/// is in the row.
+///
+/// If we die between the two, the attempt has a slot and is not live: it is
+/// claimed again, and joins again, or a sweep takes it out. The queue is looked
+/// at last before that: a pause that is answered while a claim is under way
+/// counts as after it.
+async fn take(
+    service: &Service,
+    gate: &mut Gate<'_>,
+    row: &Row,
+    job: &Job,
+    attempt: AttemptKey,
+) -> Result<Taken, Problem> {
+    let id = attempt.attempt;
+    let event = Event::Attempt(id, AttemptEvent::Claimed);
+    let next = job.after(&event, service.platform.clock.now())?;
+    let join = Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
+    let looked = std::mem::take(&mut gate.is_fresh);
+    let check = (!looked).then(|| gate.check.clone());
+    let (put, replaced) = record::replace(service, row, &next);
+    let before = check.into_iter().chain([join]).collect();
+    let staged = Staged { before, ops: vec![put], after: Vec::new() };
+    let Err(error) = service.platform.table.commit_staged(staged).await else {
+        record::diary(job, &next, &event);
+        return Ok(Taken::Claimed(Box::new(Claimed { attempt, row: replaced, job: next })));
+    };
+    let overtaken = matches!(&error, TableError::Stale(stale) if *stale == row.key);
+    unclaim(service, gate.queue, attempt, overtaken).await?;
+    match error {
+        TableError::Full(_) => Ok(Taken::Full),
+        TableError::Stale(_) if overtaken => Ok(Taken::Overtaken),
+        TableError::Stale(_) => Ok(Taken::QueueChanged),
+        other => Err(other.into()),
     }
 }
 
@@ -168,11 +256,13 @@ async fn unclaim(
 }
 
 /// Starts a claimed attempt. Starting it again does nothing.
-#[instrument(level = "debug", name = "attempt.launch", skip_all, fields(attempt.id = %attempt.attempt))]
-pub async fn launch(service: &Service, attempt: AttemptKey, job: &Job) -> Result<(), Problem> {
-    let spec = attempts::load_spec(service, job).await?;
+#[instrument(level = "debug", name = "attempt.launch", skip_all, fields(attempt.id = %claimed.attempt.attempt))]
+pub async fn launch(service: &Service, claimed: Claimed) -> Result<(), Problem> {
+    let Claimed { attempt, row, job } = claimed;
+    let spec = attempts::load_spec(service, &job).await?;
     let id = attempt.attempt;
-    let (Some(task), Some(image)) = (spec.tasks.get(id.task as usize), attempts::image_of(job, id))
+    let (Some(task), Some(image)) =
+        (spec.tasks.get(id.task as usize), attempts::image_of(&job, id))
     else {
         return Err(Problem::internal(format!("{id} is of no task with a pinned image")));
     };
@@ -193,7 +283,8 @@ pub async fn launch(service: &Service, attempt: AttemptKey, job: &Job) -> Result
             // first call tells that it has started.
             if launched.handle.is_some() {
                 let event = AttemptEvent::Launched { handle: launched.handle };
-                record::record(service, attempt.job(), &Event::Attempt(id, event)).await?;
+                let event = Event::Attempt(id, event);
+                record::record_on(service, attempt.job(), Some((row, job)), &event).await?;
             }
             Ok(())
         }
@@ -224,7 +315,7 @@ async fn refused(
 pub async fn dispatch(service: &Service, key: &QueueKey) -> Result<(), Problem> {
     loop {
         let Claims { claimed, blocked } = claim(service, key).await?;
-        let launches = claimed.iter().map(|(attempt, job)| launch(service, *attempt, job));
+        let launches = claimed.into_iter().map(|claimed| launch(service, claimed));
         for launched in futures::future::join_all(launches).await {
             launched?;
         }

@@ -2,10 +2,14 @@
 
 use tracing::{debug, instrument, warn};
 
-use super::{attempts, dispatch, images, objects, record, rows};
+use super::{
+    attempts,
+    dispatch::{self, Claimed},
+    images, objects, record, rows,
+};
 use crate::{
     job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Job, JobKey},
-    platform::{Expect, Index, Key, Known, ObjectKey, Op, Query, ResolveError, Sighting},
+    platform::{Expect, Index, Key, Known, ObjectKey, Op, Query, ResolveError, Row, Sighting},
     service::Service,
     wire::Problem,
 };
@@ -16,8 +20,15 @@ use crate::{
 /// and whatever failed is still owed.
 #[instrument(level = "debug", name = "job.duties", skip_all, fields(job.id = %key.job))]
 pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
-    let Some((row, job)) = record::load_any(service, key).await? else { return Ok(()) };
-    let now = service.platform.clock.now();
+    match record::load_any(service, key).await? {
+        Some((row, job)) => perform_on(service, row, job).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of a job that was read just now.
+async fn perform_on(service: &Service, row: Row, job: Job) -> Result<(), Problem> {
+    let (id, now) = (job.id, service.platform.clock.now());
     let mut failed = None;
     let is_due = |due: &Due| due.at <= now && !matches!(due.duty, Duty::Claim(_));
     let due: Vec<Due> = job.owes().into_iter().filter(is_due).collect();
@@ -25,21 +36,41 @@ pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
     if due.is_empty() && marked.is_some_and(|at| at <= now) {
         return record::put_off(service, &row, &job).await;
     }
+    let mut seen = Seen { row, job, claimed: Vec::new() };
     for due in due {
-        debug!(job.id = %key.job, duty = ?due.duty, "duty");
-        if let Err(problem) = perform_one(service, &job, due.duty).await {
-            warn!(job.id = %key.job, duty = ?due.duty, error = %problem, "duty failed");
+        debug!(job.id = %id, duty = ?due.duty, "duty");
+        if let Err(problem) = perform_one(service, &mut seen, due.duty).await {
+            warn!(job.id = %id, duty = ?due.duty, error = %problem, "duty failed");
+            failed.get_or_insert(problem);
+        }
+    }
+    let launches = seen.claimed.into_iter().map(|claimed| dispatch::launch(service, claimed));
+    for launched in futures::future::join_all(launches).await {
+        if let Err(problem) = launched {
+            warn!(job.id = %id, error = %problem, "launch failed");
             failed.get_or_insert(problem);
         }
     }
     failed.map_or(Ok(()), Err)
 }
 
-async fn perform_one(service: &Service, job: &Job, duty: Duty) -> Result<(), Problem> {
+/// A job as its duties find it, and what they have claimed of it.
+struct Seen {
+    row: Row,
+    job: Job,
+    claimed: Vec<Claimed>,
+}
+
+async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(), Problem> {
+    let job = &seen.job;
     let attempt_key = |attempt| AttemptKey { project: job.project, attempt };
     match duty {
-        Duty::Resolve(image) => resolve(service, job, image).await,
-        Duty::Launch(attempt) => dispatch::launch(service, attempt_key(attempt), job).await,
+        Duty::Resolve(image) => resolve(service, seen, image).await,
+        Duty::Launch(attempt) => {
+            let (row, job) = (seen.row.clone(), job.clone());
+            let attempt = attempt_key(attempt);
+            dispatch::launch(service, Claimed { attempt, row, job }).await
+        }
         Duty::Stop(attempt) => stop(service, &known(job, attempt_key(attempt))).await,
         Duty::Look(attempt) => observe(service, &known(job, attempt_key(attempt))).await,
         Duty::Tick => record::record(service, job.key(), &Event::Ticked).await.map(|_| ()),
@@ -54,8 +85,10 @@ async fn perform_one(service: &Service, job: &Job, duty: Duty) -> Result<(), Pro
     }
 }
 
-/// Pins an image of the job, or learns why it cannot be.
-async fn resolve(service: &Service, job: &Job, place: u32) -> Result<(), Problem> {
+/// Pins an image of the job, or learns why it cannot be. What can start with
+/// that is claimed with the same write.
+async fn resolve(service: &Service, seen: &mut Seen, place: u32) -> Result<(), Problem> {
+    let Seen { row, job, claimed } = seen;
     let image = &job.images[place as usize];
     if !matches!(image.state, ImageState::Wanted { .. }) {
         return Ok(());
@@ -80,7 +113,15 @@ async fn resolve(service: &Service, job: &Job, place: u32) -> Result<(), Problem
             Event::ImageFailed { image: place, cause }
         }
     };
-    record::record(service, job.key(), &event).await.map(|_| ())
+    if let Some(at_once) = dispatch::claim_at_once(service, row, job, &event).await? {
+        (*row, *job) = (at_once.row.clone(), at_once.job.clone());
+        claimed.push(at_once);
+        return Ok(());
+    }
+    let read = Some((row.clone(), job.clone()));
+    let recorded = record::record_on(service, job.key(), read, &event).await?;
+    (*row, *job) = (recorded.row, recorded.job);
+    Ok(())
 }
 
 /// Makes the runtime stop an attempt, and ends one that it does not have.
@@ -105,7 +146,7 @@ pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
     let seen = service.platform.runtime.inspect(std::slice::from_ref(known)).await?;
     let sighting = seen.into_iter().next().unwrap_or(Sighting::Gone);
     let found = record::load_any(service, attempt.job()).await?;
-    let Some(job) = found.map(|(_, job)| job).filter(|job| job.is_live(attempt.attempt)) else {
+    let Some((row, job)) = found.filter(|(_, job)| job.is_live(attempt.attempt)) else {
         return match sighting {
             Sighting::Exited { .. } | Sighting::NotStarted { .. } | Sighting::Gone => {
                 forget(service, attempt).await
@@ -120,7 +161,7 @@ pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
         Sighting::Pending
             if !stopping && live.is_some_and(|live| live.phase == AttemptPhase::Claimed) =>
         {
-            dispatch::launch(service, attempt, &job).await
+            dispatch::launch(service, Claimed { attempt, row, job }).await
         }
         Sighting::Pending | Sighting::Running => Ok(()),
         Sighting::Exited { code, out_of_memory, message } => {
@@ -140,7 +181,7 @@ pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
                 // Its room may have been forgotten with the server that claimed it.
                 let resources = job.tasks[attempt.attempt.task as usize].resources;
                 service.platform.runtime.admit(attempt, resources).await;
-                return dispatch::launch(service, attempt, &job).await;
+                return dispatch::launch(service, Claimed { attempt, row, job }).await;
             }
             let message = Some("the runtime has no trace of the container".to_owned());
             attempts::end_unreported(service, attempt, Cause::AgentLost, message).await?;

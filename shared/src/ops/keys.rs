@@ -54,9 +54,10 @@ pub(super) fn new(service: &Service, project: ProjectId, note: Option<String>) -
     }
 }
 
-/// The key, or `None`.
+/// The key, or `None`. One that was disabled a moment ago may be found as it was
+/// before, as if it had been used that moment earlier.
 pub async fn load(service: &Service, id: AccessKeyId) -> Result<Option<KeyRecord>, Problem> {
-    let row = service.platform.table.get(&rows::access_key(id)).await?;
+    let row = service.platform.table.find(&rows::access_key(id)).await?;
     row.as_ref().map(rows::read).transpose()
 }
 

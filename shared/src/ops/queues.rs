@@ -75,6 +75,11 @@ pub async fn load(service: &Service, key: &QueueKey) -> Result<Option<(Row, Queu
     Ok(Some((row, queue)))
 }
 
+/// Whether there is such a queue. None is ever removed.
+pub async fn exists(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
+    Ok(service.platform.table.find(&rows::queue(key)).await?.is_some())
+}
+
 /// Makes the queue, or changes it. Tells whether it is new.
 pub async fn put(
     service: &Service,
@@ -135,7 +140,7 @@ pub(super) async fn free(
     let job = JobKey { project: key.project, job: attempt.job };
     let ops = match record::load_any(service, job).await? {
         Some((_, job)) if job.is_live(attempt) => return Ok(false),
-        Some((row, job)) => vec![leave, record::replace(service, &row, &job)],
+        Some((row, job)) => vec![leave, record::replace(service, &row, &job).0],
         None => vec![leave],
     };
     match service.platform.table.commit(ops).await {

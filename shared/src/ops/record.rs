@@ -19,6 +19,8 @@ const TRIES: u32 = 100;
 /// A job after an event.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// Its row as it now is.
+    pub row: Row,
     /// The job.
     pub job: Job,
     /// Whether the event changed anything.
@@ -42,13 +44,22 @@ pub async fn load_any(service: &Service, key: JobKey) -> Result<Option<(Row, Job
 
 /// Applies `event` to the stored job, again if another writer got there first.
 pub async fn record(service: &Service, key: JobKey, event: &Event) -> Result<Recorded, Problem> {
-    for _ in 0..TRIES {
-        match once(service, key, event, |_, _| None).await? {
-            Once::Recorded(recorded) => return Ok(*recorded),
-            Once::Overtaken | Once::Preceded => {}
-        }
+    record_on(service, key, None, event).await
+}
+
+/// The same of a job that was read just now, if it was: it is read again only
+/// if it has changed since.
+pub async fn record_on(
+    service: &Service,
+    key: JobKey,
+    read: Option<(Row, Job)>,
+    event: &Event,
+) -> Result<Recorded, Problem> {
+    let read = read.map(|(row, job)| Found { row, job, as_of: AsOf::Now });
+    match try_until(service, key, read, event, |_, _| None).await? {
+        Once::Recorded(recorded) => Ok(*recorded),
+        Once::Overtaken | Once::Preceded => Err(outrun(key)),
     }
-    Err(outrun(key))
 }
 
 /// The same, with a row that is written before the job is: `first` is given
@@ -60,18 +71,42 @@ pub async fn record_after(
     event: &Event,
     first: impl Fn(&Job, &Job) -> (Key, Wanted),
 ) -> Result<Option<Recorded>, Problem> {
-    for _ in 0..TRIES {
-        match once(service, key, event, |before, after| Some(first(before, after))).await? {
-            Once::Recorded(recorded) => return Ok(Some(*recorded)),
-            Once::Preceded => return Ok(None),
-            Once::Overtaken => {}
-        }
+    let first = |before: &Job, after: &Job| Some(first(before, after));
+    match try_until(service, key, None, event, first).await? {
+        Once::Recorded(recorded) => Ok(Some(*recorded)),
+        Once::Preceded => Ok(None),
+        Once::Overtaken => Err(outrun(key)),
     }
-    Err(outrun(key))
 }
 
 fn outrun(key: JobKey) -> Problem {
     Problem::Unavailable(format!("{} is written to by too many at once", key.job).into())
+}
+
+/// A job, and how old the news of it may be.
+struct Found {
+    row: Row,
+    job: Job,
+    as_of: AsOf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AsOf {
+    /// As of the latest write.
+    Now,
+    /// It may have changed a moment ago.
+    Lately,
+}
+
+async fn found(service: &Service, key: JobKey, as_of: AsOf) -> Result<Option<Found>, Problem> {
+    let (table, row) = (&service.platform.table, rows::job(key));
+    let row = match as_of {
+        AsOf::Now => table.get(&row).await?,
+        AsOf::Lately => table.glance(&row).await?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let job: Job = rows::read(&row)?;
+    Ok(Some(Found { row, job, as_of }))
 }
 
 /// What came of one try.
@@ -83,30 +118,62 @@ enum Once {
     Preceded,
 }
 
+/// Most events find the job as it was a moment ago: the first try is made on
+/// the cheaper read, which a write that is conditional on it proves right.
+async fn try_until(
+    service: &Service,
+    key: JobKey,
+    read: Option<Found>,
+    event: &Event,
+    first: impl Fn(&Job, &Job) -> Option<(Key, Wanted)>,
+) -> Result<Once, Problem> {
+    let mut next = match read {
+        None => found(service, key, AsOf::Lately).await?,
+        read => read,
+    };
+    for _ in 0..TRIES {
+        if let Some(found) = next {
+            match once(service, found, event, &first).await? {
+                Once::Overtaken => {}
+                settled => return Ok(settled),
+            }
+        }
+        next = found(service, key, AsOf::Now).await?;
+        if next.is_none() {
+            return Err(Problem::not_found("job", key.job));
+        }
+    }
+    Ok(Once::Overtaken)
+}
+
 /// Slots are given back after the job has changed: one that we die before
 /// giving back, a sweep finds. The other way round, a queue's limit would be
 /// passed by what takes the slot while its attempt still counts.
-#[instrument(level = "debug", name = "job.record", skip_all, fields(job.id = %key.job, job.event = event.name()))]
+#[instrument(level = "debug", name = "job.record", skip_all, fields(job.id = %found.job.id, job.event = event.name()))]
 async fn once(
     service: &Service,
-    key: JobKey,
+    found: Found,
     event: &Event,
     first: impl Fn(&Job, &Job) -> Option<(Key, Wanted)>,
 ) -> Result<Once, Problem> {
     let table = &service.platform.table;
-    let Some((row, job)) = load_any(service, key).await? else {
-        return Err(Problem::not_found("job", key.job));
+    let Found { row, job, as_of } = found;
+    let next = match (job.after(event, service.platform.clock.now()), as_of) {
+        (Ok(next), _) if next != job => next,
+        // That nothing comes of it is believed of nothing but the latest.
+        (_, AsOf::Lately) => return Ok(Once::Overtaken),
+        (unchanged, AsOf::Now) => {
+            let job = unchanged?;
+            return Ok(Once::Recorded(Box::new(Recorded { row, job, changed: false })));
+        }
     };
-    let next = job.after(event, service.platform.clock.now())?;
-    if next == job {
-        return Ok(Once::Recorded(Box::new(Recorded { job, changed: false })));
-    }
     // A commit takes one change of a set. Attempts that end together are rare.
     let mut freed = freed(&job, &next).into_iter();
     let first = first(&job, &next).map(|(key, wanted)| Op::Put(key, Expect::Absent, wanted));
+    let (put, row) = replace(service, &row, &next);
     let staged = Staged {
         before: first.into_iter().collect(),
-        ops: vec![replace(service, &row, &next)],
+        ops: vec![put],
         after: freed.next().into_iter().collect(),
     };
     match table.commit_staged(staged).await {
@@ -121,14 +188,16 @@ async fn once(
             warn!(job.id = %next.id, error = chain(&error), "a slot is not given back yet");
         }
     }
-    Ok(Once::Recorded(Box::new(Recorded { job: next, changed: true })))
+    Ok(Once::Recorded(Box::new(Recorded { row, job: next, changed: true })))
 }
 
-/// The change from the row that was read to the job that follows.
-pub fn replace(service: &Service, row: &Row, next: &Job) -> Op {
+/// The change from the row that was read to the job that follows, and the row
+/// as it is then.
+pub fn replace(service: &Service, row: &Row, next: &Job) -> (Op, Row) {
     let Platform { table, clock, .. } = &service.platform;
     let wanted = rows::next_job_row(next, row, clock.now(), table.mark_slack());
-    Op::Put(row.key.clone(), Expect::Version(row.version), wanted)
+    let put = Op::Put(row.key.clone(), Expect::Version(row.version), wanted.clone());
+    (put, row.replaced(wanted))
 }
 
 /// Moves the mark of a job for which a sweep has come in vain.

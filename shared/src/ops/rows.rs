@@ -24,6 +24,8 @@ use crate::{
     wire::Problem,
 };
 
+pub use crate::platform::due_sort;
+
 /// How many partitions the index of due rows is spread over.
 pub const DUE_SHARDS: u32 = 8;
 
@@ -156,11 +158,6 @@ pub fn due_partition(shard: u32) -> String {
 /// When a mark there is due.
 pub fn due_of(mark: &Mark) -> Option<Timestamp> {
     Timestamp::from_millisecond(mark.sort.parse().ok()?).ok()
-}
-
-/// Where in it what is due at `at` starts.
-pub fn due_sort(at: Timestamp) -> String {
-    format!("{:015}", at.as_millisecond().max(0))
 }
 
 /// A job's record as it is written: its marks say what it calls for.

@@ -56,7 +56,7 @@ pub async fn submit(
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
     let queue = QueueKey { project, name: submission.spec.queue.clone() };
-    if queues::load(service, &queue).await?.is_none() {
+    if !queues::exists(service, &queue).await? {
         let rule = format!("the project has no queue `{}`", queue.name);
         return Err(Problem::invalid("queue", rule));
     }

@@ -31,16 +31,14 @@ pub enum Wake {
 }
 
 /// What a changed row calls for, read off its key and marks alone, and whether
-/// it is new: a new job's mark may say when a sweep should look for what went
-/// amiss.
+/// it calls for something at once: its own mark may say when a sweep should
+/// look for what went amiss.
 pub fn wakes<'a>(
     key: &'a Key,
     marks: &'a std::collections::BTreeMap<Index, crate::platform::Mark>,
-    is_new: bool,
-    now: Timestamp,
+    is_due: bool,
 ) -> impl Iterator<Item = Wake> + 'a {
-    let due = marks.get(&Index::Due).filter(|mark| is_new || mark.sort <= rows::due_sort(now));
-    let job = due.and_then(|_| job_of(key)).map(Wake::Job);
+    let job = is_due.then(|| job_of(key)).flatten().map(Wake::Job);
     let waiting = marks.get(&Index::Queue).and_then(|mark| rows::waiting_of(&mark.partition));
     let settings = queue_of(key);
     let slots = rows::slots_of(key);

@@ -22,7 +22,7 @@ pub use runtime::{
     RuntimeError, Sighting,
 };
 pub use table::{
-    Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted,
+    Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted, due_sort,
 };
 
 /// An adapter's own error, for the log.

@@ -40,7 +40,8 @@ impl std::fmt::Display for Key {
 /// The sparse indexes. A row is in one if it carries a mark for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Index {
-    /// Rows that time, or a lost message, will call for: by shard, then time.
+    /// Rows that time, or a lost message, will call for: by shard, then time
+    /// as [`due_sort`] writes it.
     Due,
     /// Jobs that want a slot: by queue, in the order in which they start.
     Queue,
@@ -63,6 +64,11 @@ pub struct Mark {
     pub sort: String,
 }
 
+/// Where in [`Index::Due`] a time is.
+pub fn due_sort(at: Timestamp) -> String {
+    format!("{:015}", at.as_millisecond().max(0))
+}
+
 /// A stored row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -76,6 +82,15 @@ pub struct Row {
     pub marks: BTreeMap<Index, Mark>,
     /// From when on the row no longer counts; checked on every read.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Row {
+    /// The row once this has taken its place.
+    #[must_use]
+    pub fn replaced(&self, wanted: Wanted) -> Row {
+        let Wanted { body, marks, expires_at } = wanted;
+        Row { key: self.key.clone(), version: self.version + 1, body, marks, expires_at }
+    }
 }
 
 /// What a `Put` or `Delete` expects to find.
@@ -242,6 +257,22 @@ pub enum TableError {
 pub trait Table: Send + Sync {
     /// The row as of the latest acknowledged write, or `None`.
     async fn get(&self, key: &Key) -> Result<Option<Row>, TableError>;
+
+    /// The row as it is, or was a moment ago: for who will be told if it has
+    /// changed since, or to whom that moment makes no difference. For an
+    /// adapter to which a strong read costs more.
+    async fn glance(&self, key: &Key) -> Result<Option<Row>, TableError> {
+        self.get(key).await
+    }
+
+    /// The row: perhaps as it was a moment ago, but found however new it is. For
+    /// rows that never change, or not so that a moment matters.
+    async fn find(&self, key: &Key) -> Result<Option<Row>, TableError> {
+        match self.glance(key).await? {
+            None => self.get(key).await,
+            found => Ok(found),
+        }
+    }
 
     /// Rows of one partition, in order. The table itself answers as of the
     /// latest write; an index may lag.

@@ -7,9 +7,9 @@ use shared::{
     aws::{
         config::Aws,
         meter::{Meter, Reading},
-        table::{DynamoTable, Refused},
+        table::{CALLS, DynamoTable, REFUSED, Refused},
     },
-    platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted},
+    platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted, due_sort},
 };
 
 use super::world;
@@ -126,6 +126,56 @@ async fn a_row_put_whatever_is_there_starts_anew_once_it_has_expired() {
         }
         assert_eq!(table.get(&key).await.unwrap().unwrap().version, 1);
         table.commit(vec![Op::Delete(key.clone(), Expect::Anything)]).await.unwrap();
+    }
+}
+
+/// Whether any item of the table has the attribute.
+async fn has(aws: &Aws, table: &str, attribute: &str) -> bool {
+    let all = aws.dynamodb().scan().table_name(table).consistent_read(true).send().await.unwrap();
+    all.items().iter().any(|item| item.contains_key(attribute))
+}
+
+#[tokio::test]
+async fn a_set_that_refused_somebody_says_so_until_somebody_leaves() {
+    let aws = world::aws().await;
+    let name = world::new_table(&aws).await;
+    let table = world::open_table(&aws, &name);
+    let set = Key::new("p", "set");
+    // In the head alone, and spilled from it.
+    for limit in [1, 18] {
+        for member in 0..limit {
+            table.commit(vec![join(&set, member, limit)]).await.unwrap();
+        }
+        assert!(!has(&aws, &name, REFUSED).await, "nobody was refused");
+        for _ in 0..2 {
+            let refused = table.commit(vec![join(&set, "late", limit)]).await.unwrap_err();
+            assert!(matches!(refused, TableError::Full(_)), "{refused:?}");
+            assert!(has(&aws, &name, REFUSED).await);
+        }
+        table.commit(vec![leave(&set, "nobody")]).await.unwrap();
+        assert!(has(&aws, &name, REFUSED).await, "nobody has left");
+        table.commit(vec![leave(&set, limit - 1)]).await.unwrap();
+        assert!(!has(&aws, &name, REFUSED).await);
+        for member in 0..limit {
+            table.commit(vec![leave(&set, member)]).await.unwrap();
+        }
+    }
+    table.commit(vec![join(&set, "nobody", 0)]).await.unwrap_err();
+    assert!(has(&aws, &name, REFUSED).await, "one that nobody may join is full as well");
+}
+
+#[tokio::test]
+async fn a_row_says_that_it_is_due_as_long_as_it_is() {
+    let aws = world::aws().await;
+    let name = world::new_table(&aws).await;
+    let table = world::open_table(&aws, &name);
+    let now = world::clock().now();
+    for (after, calls) in [(-1, true), (60, false), (-1, true)] {
+        let sort = due_sort(now + jiff::SignedDuration::from_secs(after));
+        let mark = Mark { partition: "due#1".into(), sort };
+        let wanted = Wanted { marks: BTreeMap::from([(Index::Due, mark)]), ..plain() };
+        table.commit(vec![Op::Put(Key::new("p", "a"), Expect::Anything, wanted)]).await.unwrap();
+        assert_eq!(has(&aws, &name, CALLS).await, calls);
     }
 }
 

@@ -199,6 +199,12 @@ fn put(
     Ok((200, Vec::new()))
 }
 
+/// Where the archive may go.
+pub fn upload() -> Upload {
+    let headers = vec![("if-none-match".to_owned(), "*".to_owned())];
+    Upload { url: "/archive?signature=x".to_owned(), headers }
+}
+
 fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u8>) {
     match verb {
         "plan" => match &state.plan {
@@ -211,9 +217,7 @@ fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u
         }
         "upload" => {
             state.uploads.push(serde_json::from_slice(text).unwrap());
-            let headers = vec![("if-none-match".to_owned(), "*".to_owned())];
-            let upload = Upload { url: "/archive?signature=x".to_owned(), headers };
-            (200, serde_json::to_vec(&upload).unwrap())
+            (200, serde_json::to_vec(&upload()).unwrap())
         }
         "report" => {
             state.report = Some(serde_json::from_slice(text).unwrap());

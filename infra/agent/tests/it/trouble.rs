@@ -1,8 +1,11 @@
 //! A service that refuses, is away, or loses its answers.
 
-use shared::job::Exit;
+use shared::{agent::Plan, job::Exit};
 
-use crate::{service::Mishap, world::World};
+use crate::{
+    service::{Mishap, upload},
+    world::World,
+};
 
 #[test]
 fn a_refused_plan_runs_nothing() {
@@ -57,6 +60,24 @@ fn an_archive_whose_answer_was_lost_counts_as_stored() {
         assert_eq!(archive.etag, "");
         assert_eq!(archive.manifest_sha256.len(), 64);
         assert_eq!(world.service.state().puts, 1);
+    }
+}
+
+#[test]
+fn a_small_archive_goes_where_the_plan_says_unless_that_comes_to_nothing() {
+    for (script, mishaps, asked) in [
+        ("echo small", vec![], 0),
+        ("echo small", vec![("put", Mishap::Status(403))], 1),
+        ("head -c 2000000 /dev/zero > large", vec![], 1),
+    ] {
+        let world = World::new();
+        world.service.change(|state| state.mishaps = mishaps.into());
+        let plan = Plan { upload: Some(upload()), ..world.script(script) };
+        let report = world.run(plan);
+        assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+        assert!(report.archive.is_some());
+        let state = world.service.state();
+        assert_eq!((state.puts, state.uploads.len()), (1, asked), "{script}");
     }
 }
 

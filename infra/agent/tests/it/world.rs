@@ -65,6 +65,7 @@ impl World {
             layout: Layout::Native,
             image: "sha256:00".to_owned(),
             log_limit: 1 << 20,
+            upload: None,
         }
     }
 

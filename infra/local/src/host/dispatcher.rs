@@ -64,12 +64,13 @@ impl Dispatcher {
             while let Some(queue) = self.take().filter(|_| !stop.is_cancelled()) {
                 match dispatch::claim(&service, &queue).await {
                     Ok(Claims { claimed, blocked }) => {
-                        for (attempt, job) in claimed {
+                        for claimed in claimed {
                             let service = service.clone();
                             launches.spawn(async move {
-                                if let Err(problem) = dispatch::launch(&service, attempt, &job).await {
+                                let attempt = claimed.attempt.attempt;
+                                if let Err(problem) = dispatch::launch(&service, claimed).await {
                                     // Still claimed: the sweep launches it again.
-                                    warn!(attempt.id = %attempt.attempt, error = %problem, "launch failed");
+                                    warn!(attempt.id = %attempt, error = %problem, "launch failed");
                                 }
                             });
                         }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use observe_attempt::ObserveAttempt;
 use shared::{
     function::Reaction,
-    ops::sweep::{self, Wake},
+    ops::{
+        rows,
+        sweep::{self, Wake},
+    },
+    platform::Index,
     service::Service,
 };
 use tokio::sync::broadcast::error::RecvError;
@@ -93,7 +97,9 @@ async fn follow(
                 continue;
             }
             // A mark of this table is exact, also that of a new row.
-            for wake in sweep::wakes(&change.key, &change.marks, false, now) {
+            let mark = change.marks.get(&Index::Due);
+            let is_due = mark.is_some_and(|mark| mark.sort <= rows::due_sort(now));
+            for wake in sweep::wakes(&change.key, &change.marks, is_due) {
                 match wake {
                     Wake::Job(key) => performer.wake(key),
                     Wake::Queue(key) => dispatcher.wake(key),

@@ -19,14 +19,11 @@ use crate::{
 
 pub(super) use crate::aws::{
     config::Aws,
-    table::{KEY, Place},
+    table::{CALLS, KEY, Place, REFUSED},
 };
 
 /// Tells this installation's tasks from others'; the cluster is its own.
 const INSTANCE: &str = "tarpon";
-
-/// The attribute of a set that says how many members it has.
-pub(super) const SET_COUNT: &str = "n";
 
 /// Where state is kept, and where bytes are stored.
 pub(super) type Stores = (Arc<dyn Table>, Arc<dyn Objects>);

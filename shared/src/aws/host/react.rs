@@ -46,7 +46,7 @@ async fn invoke<R: Reaction>(
         host.measure(&context.request_id, began, Outcome::Failed, 0);
         Diagnostic { error_type: problem.code().to_owned(), error_message: chain(&problem) }
     })?;
-    let batch = sources::read(payload, began);
+    let batch = sources::read(payload);
     let done = react_to(service, reaction, batch).await;
     let outcome = if done.failed.is_empty() { Outcome::Done } else { Outcome::Failed };
     host.measure(&context.request_id, began, outcome, done.parked);

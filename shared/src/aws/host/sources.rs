@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::adapters::{self, KEY, Place};
@@ -37,9 +36,9 @@ pub(super) struct Batch {
 }
 
 /// What there is to react to.
-pub(super) fn read(payload: Value, now: Timestamp) -> Batch {
+pub(super) fn read(payload: Value) -> Batch {
     if let Some(records) = payload.get("Records").and_then(Value::as_array) {
-        return of_records(records, now);
+        return of_records(records);
     }
     let id = text(&payload, "/id").unwrap_or("invocation").to_owned();
     let event = match text(&payload, "/detail-type") {
@@ -49,14 +48,14 @@ pub(super) fn read(payload: Value, now: Timestamp) -> Batch {
     Batch { parcels: vec![Parcel { id, event }], asks_which_failed: false }
 }
 
-fn of_records(records: &[Value], now: Timestamp) -> Batch {
+fn of_records(records: &[Value]) -> Batch {
     let mut batch = Batch { parcels: Vec::new(), asks_which_failed: false };
     let mut known = HashSet::new();
     for record in records {
         match text(record, "/eventSource") {
             Some("aws:dynamodb") => match change(record) {
-                Ok(Some(Change { key, marks, is_new })) => {
-                    let news = sweep::wakes(&key, &marks, is_new, now);
+                Ok(Some(Change { key, marks, calls })) => {
+                    let news = sweep::wakes(&key, &marks, calls);
                     // A batch often has several changes of one job.
                     let fresh = news.filter(|wake| known.insert(wake.clone()));
                     batch.parcels.extend(fresh.map(|wake| parcel(&key.to_string(), json!(wake))));
@@ -83,15 +82,16 @@ fn unreadable(record: &Value, why: &str) -> Parcel {
     Parcel { id, event: Err(why.to_owned()) }
 }
 
-/// What a change is about, and its places in the indexes. A row that was
-/// removed has none.
+/// What a change is about, its places in the indexes, and whether it was due
+/// when it was written. A row that was removed has none of that.
 struct Change {
     key: Key,
     marks: BTreeMap<Index, Mark>,
-    is_new: bool,
+    calls: bool,
 }
 
-/// `Ok(None)` is a change that calls for nothing: a set that has grown.
+/// `Ok(None)` is a change that calls for nothing: of a set that nobody waits for
+/// a place in.
 fn change(record: &Value) -> Result<Option<Change>, &'static str> {
     let of = |image: &str, name: &str| text(record, &format!("/dynamodb/{image}/{name}/S"));
     let (Some(partition), Some(sort)) = (of("Keys", KEY[0]), of("Keys", KEY[1])) else {
@@ -105,23 +105,26 @@ fn change(record: &Value) -> Result<Option<Change>, &'static str> {
         Some((index, Mark { partition: partition.into(), sort: sort.into() }))
     };
     match Place::of(partition, sort) {
-        Place::Set(_) if has_grown(record) => Ok(None),
-        Place::Set(key) => Ok(Some(Change { key, marks: BTreeMap::new(), is_new: false })),
+        Place::Set(key) if has_place(record) => {
+            Ok(Some(Change { key, marks: BTreeMap::new(), calls: true }))
+        }
+        Place::Set(_) => Ok(None),
         Place::Row(key) => {
             let marks = Index::ALL.into_iter().filter_map(mark).collect();
-            let is_new = text(record, "/eventName") == Some("INSERT");
-            Ok(Some(Change { key, marks, is_new }))
+            let calls = has(record, "NewImage", adapters::CALLS);
+            Ok(Some(Change { key, marks, calls }))
         }
     }
 }
 
-/// Whether a set has more members than before.
-fn has_grown(record: &Value) -> bool {
-    let count = |image: &str| {
-        let number = text(record, &format!("/dynamodb/{image}/{}/N", adapters::SET_COUNT))?;
-        number.parse::<u64>().ok()
-    };
-    count("NewImage").unwrap_or(0) > count("OldImage").unwrap_or(0)
+/// Whether a member has left a set in which somebody found no place.
+fn has_place(record: &Value) -> bool {
+    let noted = |image| has(record, image, adapters::REFUSED);
+    noted("OldImage") && !noted("NewImage")
+}
+
+fn has(record: &Value, image: &str, attribute: &str) -> bool {
+    record.pointer(&format!("/dynamodb/{image}/{attribute}")).is_some()
 }
 
 /// The attempt that a task was started for.
@@ -146,7 +149,6 @@ fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
 mod tests {
     use super::*;
 
-    const NOON: Timestamp = Timestamp::constant(1_772_366_400, 0);
     const PROJECT: &str = "07070707070747078707070707070707";
     const JOB: &str = "job-0190b8a0a0a070008000000000000001";
 
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn changes_become_what_they_call_for_each_once() {
-        let batch = read(event(include_str!("events/table-changes.json")), NOON);
+        let batch = read(event(include_str!("events/table-changes.json")));
         assert!(!batch.asks_which_failed, "a stream must not be held up");
         let job = json!({ "job": { "project": PROJECT, "job": JOB } });
         let queue = json!({ "queue": { "project": PROJECT, "name": "default" } });
@@ -169,20 +171,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_due_yet_calls_for_nothing_unless_it_is_new() {
-        let long_ago = Timestamp::constant(1_700_000_000, 0);
+    fn only_what_is_due_calls_for_its_job() {
         let json = include_str!("events/table-changes.json");
         let jobs = |json: &str| {
-            let events = events(read(event(json), long_ago));
+            let events = events(read(event(json)));
             events.iter().filter(|event| event.get("job").is_some()).count()
         };
         assert_eq!(jobs(json), 1);
-        assert_eq!(jobs(&json.replace("INSERT", "MODIFY")), 0);
+        assert_eq!(jobs(&json.replace("\"c\"", "\"d\"")), 0);
+    }
+
+    #[test]
+    fn a_place_that_becomes_free_calls_where_somebody_wanted_one() {
+        let json = include_str!("events/table-changes.json");
+        let slow = |json: &str| {
+            let events = events(read(event(json)));
+            events.iter().any(|event| event.to_string().contains("slow"))
+        };
+        assert!(slow(json));
+        assert!(!slow(&json.replace("\"r\"", "\"d\"")));
     }
 
     #[test]
     fn the_end_of_a_task_is_about_its_attempt() {
-        let batch = read(event(include_str!("events/task-stopped.json")), NOON);
+        let batch = read(event(include_str!("events/task-stopped.json")));
         assert_eq!(batch.parcels.len(), 1);
         assert_eq!(batch.parcels[0].id, "3317b2af-7005-947d-b652-f55e762e571a");
         let said = events(batch)[0].to_string();
@@ -195,14 +207,14 @@ mod tests {
     fn somebody_elses_task_is_put_aside() {
         let json = include_str!("events/task-stopped.json");
         for (from, to) in [("tarpon/0707", "others/0707"), ("\"startedBy\"", "\"group2\"")] {
-            let batch = read(event(&json.replace(from, to)), NOON);
+            let batch = read(event(&json.replace(from, to)));
             assert!(batch.parcels[0].event.is_err(), "{to}");
         }
     }
 
     #[test]
     fn a_message_is_its_body_and_the_queue_asks_which_failed() {
-        let batch = read(event(include_str!("events/messages.json")), NOON);
+        let batch = read(event(include_str!("events/messages.json")));
         assert!(batch.asks_which_failed);
         let ids: Vec<_> = batch.parcels.iter().map(|parcel| parcel.id.as_str()).collect();
         assert_eq!(
@@ -216,7 +228,7 @@ mod tests {
     #[test]
     fn a_schedule_is_itself() {
         let schedule = event(include_str!("events/schedule.json"));
-        assert_eq!(events(read(schedule.clone(), NOON)), [schedule]);
+        assert_eq!(events(read(schedule.clone())), [schedule]);
     }
 
     #[test]
@@ -226,7 +238,7 @@ mod tests {
             json!({ "eventSource": "aws:kinesis", "eventID": "e" }),
             json!({ "eventID": "e" }),
         ] {
-            let batch = read(json!({ "Records": [record] }), NOON);
+            let batch = read(json!({ "Records": [record] }));
             assert_eq!((batch.parcels.len(), batch.parcels[0].id.as_str()), (1, "e"));
             assert!(batch.parcels[0].event.is_err());
         }

@@ -140,7 +140,7 @@ async fn without_writing(table: &DynamoTable, step: Step<'_>) -> Option<Result<(
 }
 
 async fn look(table: &DynamoTable, key: &Key, expect: Expect) -> Result<(), TableError> {
-    let found = table.reader().get(layout::at_row(key)).await?;
+    let found = table.reader().get(layout::at_row(key), true).await?;
     let version = found.and_then(|item| layout::version(&item, table.clock().now()));
     rows::refusal(key, expect, version).map_or(Ok(()), Err)
 }
@@ -204,10 +204,37 @@ async fn look_for(
     member: &str,
     to: Move,
 ) -> Result<Belief, TableError> {
+    let mut pace = Pace::new(table.clock());
+    loop {
+        let view = view(table, set, member).await?;
+        if let Some(belief) = view.belief(to) {
+            return Ok(belief);
+        }
+        if view.is_noted || note_refusal(table, set, to).await? {
+            return Err(TableError::Full(set.clone()));
+        }
+        // Somebody has left since.
+        if !pace.again() {
+            return Err(unavailable("too many write to it at once"));
+        }
+    }
+}
+
+async fn view(table: &DynamoTable, set: &Key, member: &str) -> Result<View, TableError> {
     let keys = [sets::at_head(set), sets::at_member(set, member)];
     let items = table.reader().get_all(keys.to_vec(), Pace::new(table.clock())).await?;
     let [head, spilled] = keys.map(|key| items.iter().find(|item| layout::is_at(item, &key)));
     let view = View::of(head, spilled, member);
     table.memory().note(set, view);
-    view.belief(to).ok_or_else(|| TableError::Full(set.clone()))
+    Ok(view)
+}
+
+/// Leaves a note in a set that is full; whether it still was.
+async fn note_refusal(table: &DynamoTable, set: &Key, to: Move) -> Result<bool, TableError> {
+    let Move::Join { limit } = to else { return Ok(true) };
+    match send(table.client(), table.name(), &[sets::note(set, limit)]).await? {
+        Sent::Done => Ok(true),
+        Sent::Failed { .. } => Ok(false),
+        Sent::Busy(source) => Err(unavailable(source)),
+    }
 }

@@ -61,6 +61,13 @@ impl DynamoTable {
         Reader { client: &self.client, table: &self.name }
     }
 
+    async fn row(&self, key: &Key, latest: bool) -> Result<Option<Row>, TableError> {
+        check_key(key)?;
+        let item = self.reader().get(layout::at_row(key), latest).await?;
+        let Some(item) = item else { return Ok(None) };
+        layout::row(&item, self.clock.now()).map_err(unavailable)
+    }
+
     /// A page of a set's partition, and where the next one starts.
     async fn page_of_set(
         &self,
@@ -87,9 +94,11 @@ impl DynamoTable {
 #[async_trait]
 impl Table for DynamoTable {
     async fn get(&self, key: &Key) -> Result<Option<Row>, TableError> {
-        check_key(key)?;
-        let Some(item) = self.reader().get(layout::at_row(key)).await? else { return Ok(None) };
-        layout::row(&item, self.clock.now()).map_err(unavailable)
+        self.row(key, true).await
+    }
+
+    async fn glance(&self, key: &Key) -> Result<Option<Row>, TableError> {
+        self.row(key, false).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, TableError> {

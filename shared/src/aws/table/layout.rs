@@ -9,7 +9,9 @@
 //! | `w` | rows | who wrote it last: random, so that a writer knows its own work |
 //! | `x`, `t` | rows that expire | when, in milliseconds; and in seconds, for DynamoDB's own broom |
 //! | `dp ds`, `qp qs`, `op os` | marked rows | the places in the indexes |
+//! | `c` | rows that are due | that they were when they were written, or are new: it calls for somebody |
 //! | `m`, `n`, `k` | sets | members, how many, how many of them are elsewhere |
+//! | `r` | sets | somebody was refused since the last one left: his leaving calls for somebody |
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,8 +21,9 @@ use jiff::Timestamp;
 use super::{
     body::{self, Unreadable},
     refused::Refused,
+    rows::Hand,
 };
-use crate::platform::{Index, Key, Mark, Row, Wanted};
+use crate::platform::{Expect, Index, Key, Mark, Row, Wanted, due_sort};
 
 /// An item, or the key of one.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -30,6 +33,10 @@ pub const KEY: [&str; 2] = ["p", "s"];
 
 /// The attribute by which DynamoDB removes what has expired.
 pub const TTL: &str = "t";
+
+/// The attribute of a row whose change calls for something at once. What reads
+/// the table's stream need not be told of other changes.
+pub const CALLS: &str = "c";
 
 pub(super) const VERSION: &str = "v";
 pub(super) const WRITER: &str = "w";
@@ -139,8 +146,9 @@ pub(super) fn place_in_index(mark: &Mark, key: &Key) -> [String; 2] {
 /// Every attribute of a row but its key and version, with what it is to be.
 pub(super) fn written(
     key: &Key,
+    expect: Expect,
     wanted: &Wanted,
-    writer: [u8; 8],
+    Hand { writer, now }: Hand,
 ) -> Result<Vec<(&'static str, Option<AttributeValue>)>, Refused> {
     let body = body::pack(&wanted.body);
     let mut size = OVERHEAD + body.len() + key.partition.len() + key.sort.len();
@@ -152,6 +160,7 @@ pub(super) fn written(
         (WRITER, Some(bytes(writer))),
         (EXPIRES, millis.map(number)),
         (TTL, seconds.map(number)),
+        (CALLS, calls(expect, wanted, now).then(|| number(1))),
     ];
     for IndexLayout { index, key: [partition, sort], .. } in INDEXES {
         let place = wanted.marks.get(&index).map(|mark| place_in_index(mark, key));
@@ -163,6 +172,13 @@ pub(super) fn written(
         return Err(Refused::Row(key.clone()));
     }
     Ok(attributes)
+}
+
+/// Whether the change calls for something at once. The mark of a new row may
+/// say when to look for what went amiss.
+fn calls(expect: Expect, wanted: &Wanted, now: Timestamp) -> bool {
+    let mark = wanted.marks.get(&Index::Due);
+    mark.is_some_and(|mark| expect == Expect::Absent || mark.sort <= due_sort(now))
 }
 
 /// The key of the row that is in `item`, or that an index points to with it.
@@ -217,11 +233,12 @@ mod tests {
     use super::*;
 
     const NOON: Timestamp = Timestamp::constant(1_700_000_000, 500_000_000);
+    const HAND: Hand = Hand { writer: [1; 8], now: NOON };
 
     fn stored(key: &Key, wanted: &Wanted) -> Item {
         let mut item = at_row(key);
         item.insert(VERSION.to_owned(), number(7));
-        let attributes = written(key, wanted, [1; 8]).unwrap();
+        let attributes = written(key, Expect::Anything, wanted, HAND).unwrap();
         let set = |(name, value): (&str, Option<_>)| Some((name.to_owned(), value?));
         item.extend(attributes.into_iter().filter_map(set));
         item
@@ -298,7 +315,22 @@ mod tests {
             ..marked("m", "n")
         };
         let key = Key::new("p", "s");
-        assert!(written(&key, &body(409_000), [0; 8]).is_ok());
-        assert_eq!(written(&key, &body(410_000), [0; 8]), Err(Refused::Row(key)));
+        let mut written = |size| written(&key, Expect::Anything, &body(size), HAND);
+        assert!(written(409_000).is_ok());
+        assert_eq!(written(410_000), Err(Refused::Row(key.clone())));
+    }
+
+    #[test]
+    fn a_row_calls_for_somebody_when_it_is_due_or_new() {
+        let second = jiff::SignedDuration::from_secs(1);
+        let calls = |expect, at| {
+            let wanted = marked("due#1", &due_sort(at));
+            let attributes = written(&Key::new("p", "s"), expect, &wanted, HAND).unwrap();
+            attributes.into_iter().any(|(name, value)| name == CALLS && value.is_some())
+        };
+        let (early, late) = (NOON - second, NOON + second);
+        assert!(calls(Expect::Version(1), early) && calls(Expect::Version(1), NOON));
+        assert!(!calls(Expect::Version(1), late) && !calls(Expect::Anything, late));
+        assert!(calls(Expect::Absent, late));
     }
 }

@@ -18,5 +18,6 @@ mod send;
 mod sets;
 
 pub use dynamo::DynamoTable;
-pub use layout::{INDEXES, IndexLayout, KEY, Place, TTL};
+pub use layout::{CALLS, INDEXES, IndexLayout, KEY, Place, TTL};
 pub use refused::Refused;
+pub use sets::REFUSED;

@@ -1,4 +1,5 @@
-//! Reads of the table, strong ones, and the many at a time.
+//! Reads of the table: strong ones, unless half the price will do; and the many
+//! at a time.
 
 use aws_sdk_dynamodb::{Client, types::KeysAndAttributes};
 
@@ -15,9 +16,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, TableError> {
+    /// The item with this key: as of the latest write, or of some recent one.
+    pub(super) async fn get(&self, key: Item, latest: bool) -> Result<Option<Item>, TableError> {
         let call = self.client.get_item().table_name(self.table).set_key(Some(key));
-        let found = call.consistent_read(true).send().await.map_err(unavailable)?;
+        let found = call.consistent_read(latest).send().await.map_err(unavailable)?;
         Ok(found.item)
     }
 

@@ -63,7 +63,7 @@ pub(super) fn put(
     };
     let mut set = vec![format!("{version} = {next}")];
     let mut remove = Vec::new();
-    for (attribute, value) in layout::written(key, wanted, hand.writer)? {
+    for (attribute, value) in layout::written(key, expect, wanted, hand)? {
         let name = terms.name(attribute);
         match value {
             Some(value) => set.push(format!("{name} = {}", terms.value(value))),

@@ -13,6 +13,11 @@
 //! DynamoDB carries out the writes of one item one after the other; so the
 //! limit holds exactly, also while it changes.
 //!
+//! Who finds a set full leaves a note in its head, and the next one to leave
+//! takes it away: so that the stream of changes tells of a place that has become
+//! free where somebody wants it, and of no other. The note is only written while
+//! the set is full, so whoever leaves later finds it.
+//!
 //! Where a member is decides which items are written. That is *believed* at
 //! first and is a condition of the write; if it fails, the set is looked at.
 
@@ -33,6 +38,9 @@ use crate::platform::Key;
 const MEMBERS: &str = "m";
 const COUNT: &str = "n";
 const SPILLED: &str = "k";
+
+/// That somebody was refused. Whoever leaves takes it away.
+pub const REFUSED: &str = "r";
 
 /// Sort key of a set's head; it comes first.
 const HEAD: &str = "h";
@@ -88,6 +96,8 @@ pub(super) struct View {
     spilled: u64,
     in_head: bool,
     is_spilled: bool,
+    /// Whether it is noted that somebody found it full.
+    pub(super) is_noted: bool,
 }
 
 impl View {
@@ -100,12 +110,13 @@ impl View {
             spilled: count(SPILLED),
             in_head,
             is_spilled: spilled.is_some(),
+            is_noted: head.is_some_and(|head| head.contains_key(REFUSED)),
         }
     }
 
     /// Where the member is to be moved; `None` if the set is full.
     pub(super) fn belief(self, to: Move) -> Option<Belief> {
-        let View { count, spilled, in_head, is_spilled } = self;
+        let View { count, spilled, in_head, is_spilled, is_noted: _ } = self;
         match to {
             Move::Join { .. } if in_head => Some(Belief::StaysInHead),
             Move::Join { .. } if is_spilled => Some(Belief::StaysSpilled),
@@ -186,6 +197,19 @@ pub(super) fn writes(set: &Key, member: &str, to: Move, belief: Belief) -> Vec<W
     }
 }
 
+/// The write that notes that somebody found the set full, if it still is.
+pub(super) fn note(set: &Key, limit: u32) -> Write {
+    let mut terms = Terms::default();
+    let refused = terms.name(REFUSED);
+    let update = format!("SET {refused} = {}", terms.value(number(1)));
+    // One that nobody may join is full without having been counted.
+    let condition = (limit > 0).then(|| {
+        let count = terms.name(COUNT);
+        format!("{count} >= {}", terms.value(number(limit)))
+    });
+    Write { key: at_head(set), change: Change::Update(update), condition, terms }
+}
+
 /// Writes of a set's head, about one member.
 struct Head<'a> {
     set: &'a Key,
@@ -220,19 +244,19 @@ impl Head<'_> {
 
     fn let_out(&self) -> Write {
         let mut terms = Terms::default();
-        let [members, count] = [MEMBERS, COUNT].map(|name| terms.name(name));
+        let [members, count, refused] = [MEMBERS, COUNT, REFUSED].map(|name| terms.name(name));
         let less = terms.value(number(-1));
         let these = terms.value(AttributeValue::Ss(vec![self.member.to_owned()]));
         let condition = self.is_member(&mut terms);
-        let update = format!("DELETE {members} {these} ADD {count} {less}");
+        let update = format!("DELETE {members} {these} ADD {count} {less} REMOVE {refused}");
         self.write(Change::Update(update), condition, terms)
     }
 
     fn count_out(&self) -> Write {
         let mut terms = Terms::default();
-        let [count, spilled] = [COUNT, SPILLED].map(|name| terms.name(name));
+        let [count, spilled, refused] = [COUNT, SPILLED, REFUSED].map(|name| terms.name(name));
         let [zero, less] = [0, -1].map(|n| terms.value(number(n)));
-        let update = format!("ADD {count} {less}, {spilled} {less}");
+        let update = format!("ADD {count} {less}, {spilled} {less} REMOVE {refused}");
         self.write(Change::Update(update), format!("{spilled} > {zero}"), terms)
     }
 
@@ -295,7 +319,7 @@ mod tests {
     use super::*;
 
     fn view(count: u64, spilled: u64) -> View {
-        View { count, spilled, in_head: false, is_spilled: false }
+        View { count, spilled, in_head: false, is_spilled: false, is_noted: false }
     }
 
     #[test]
