@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::{auth::Keyring, ops::backlog::Backlog, platform::Platform};
+use crate::{
+    auth::Keyring,
+    ops::{backlog::Backlog, queues::KnownQueues},
+    platform::Platform,
+};
 
 /// Everything a function works with.
 #[derive(Clone)]
@@ -18,6 +22,8 @@ pub struct Service {
     pub config: Config,
     /// How many unfinished jobs projects have, as far as this process knows.
     pub backlog: Arc<Backlog>,
+    /// Queues that this process knows to be there.
+    pub queues: Arc<KnownQueues>,
 }
 
 /// What differs between installations.

@@ -96,6 +96,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
         limits: Limits::default(),
         config: Config { public_url: String::new(), longest_wait_seconds: 0 },
         backlog: Arc::default(),
+        queues: Arc::default(),
     };
     let new = projects::create(&service, name).await?;
     Ok(json!({

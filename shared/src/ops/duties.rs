@@ -27,14 +27,16 @@ pub async fn perform(service: &Service, key: JobKey) -> Result<(), Problem> {
 }
 
 /// The same of a job that was read just now.
-async fn perform_on(service: &Service, row: Row, job: Job) -> Result<(), Problem> {
+async fn perform_on(service: &Service, mut row: Row, job: Job) -> Result<(), Problem> {
     let (id, now) = (job.id, service.platform.clock.now());
     let mut failed = None;
     let is_due = |due: &Due| due.at <= now && !matches!(due.duty, Duty::Claim(_));
     let due: Vec<Due> = job.owes().into_iter().filter(is_due).collect();
     let marked = row.marks.get(&Index::Due).and_then(rows::due_of);
-    if due.is_empty() && marked.is_some_and(|at| at <= now) {
-        return record::put_off(service, &row, &job).await;
+    let is_in_vain = due.is_empty() && marked.is_some_and(|at| at <= now);
+    if is_in_vain || rows::is_unlisted(&row, &job, now) {
+        let Some(moved) = record::put_off(service, &row, &job).await? else { return Ok(()) };
+        row = moved;
     }
     let mut seen = Seen { row, job, claimed: Vec::new() };
     for due in due {

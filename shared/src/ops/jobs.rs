@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     job::{Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState},
-    platform::{Index, Query},
+    platform::{Index, Platform, Query},
     service::Service,
     wire::{
         Problem,
@@ -145,7 +145,7 @@ pub async fn list(
     let mut walked = 0;
     let mut last = after;
     for mut query in Partitions::new(service, project, filter, after) {
-        query.to = after.map(|job| job.to_string());
+        query.to = query.to.into_iter().chain(after.map(|job| job.to_string())).min();
         loop {
             // Without a filter every row is wanted, and one more than is asked
             // for tells whether there is a next page.
@@ -174,27 +174,48 @@ pub async fn list(
     Ok((jobs, None))
 }
 
-/// The queries that a listing walks: the index of open jobs, or one partition
-/// a month, newest first, back to the project's beginning.
+/// The queries that a listing walks: one partition a month, newest first, back
+/// to the project's beginning; or, of open jobs, back to where all have a mark,
+/// and then the index.
 struct Partitions {
     project: ProjectId,
-    open: bool,
     next: Option<Timestamp>,
     oldest: Timestamp,
+    from: String,
+    index: Option<Query>,
 }
 
 impl Partitions {
     fn new(service: &Service, project: ProjectId, filter: &Filter, after: Option<JobId>) -> Self {
-        let now = service.platform.clock.now();
+        let Platform { table, clock, .. } = &service.platform;
+        let now = clock.now();
+        let next = Some(after.map_or(now, JobId::created_at));
+        if filter.only_open() {
+            let since = rows::unlisted_since(now, table.mark_slack());
+            let to = since.map(rows::first_job);
+            return Partitions {
+                project,
+                next,
+                oldest: since.unwrap_or(Timestamp::MAX),
+                from: to.clone().unwrap_or_default(),
+                index: Some(Query { to, ..Query::index(Index::Open, project.to_string()) }),
+            };
+        }
         let months = MONTHS.months();
         let oldest =
             now.to_zoned_datetime(TimeZone::UTC).checked_sub(months).map(|then| then.timestamp());
-        Partitions {
-            project,
-            open: filter.only_open(),
-            next: Some(after.map_or(now, JobId::created_at)),
-            oldest: oldest.unwrap_or(Timestamp::UNIX_EPOCH),
-        }
+        let oldest = oldest.unwrap_or(Timestamp::UNIX_EPOCH);
+        Partitions { project, next, oldest, from: String::new(), index: None }
+    }
+
+    fn next_month(&mut self) -> Option<Query> {
+        let at = self.next.take().filter(|at| *at >= self.oldest)?;
+        let first =
+            at.to_zoned_datetime(TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
+        self.next = first.timestamp().checked_sub(jiff::SignedDuration::from_secs(1)).ok();
+        let month = at.strftime("%Y%m").to_string();
+        let query = Query::partition(rows::job_partition(self.project, &month));
+        Some(Query { from: self.from.clone(), ..query })
     }
 }
 
@@ -202,16 +223,7 @@ impl Iterator for Partitions {
     type Item = Query;
 
     fn next(&mut self) -> Option<Query> {
-        let at = self.next.take().filter(|at| *at >= self.oldest)?;
-        let query = if self.open {
-            Query::index(Index::Open, self.project.to_string())
-        } else {
-            let first =
-                at.to_zoned_datetime(TimeZone::UTC).first_of_month().ok()?.start_of_day().ok()?;
-            self.next = first.timestamp().checked_sub(jiff::SignedDuration::from_secs(1)).ok();
-            let month = at.strftime("%Y%m").to_string();
-            Query::partition(rows::job_partition(self.project, &month))
-        };
+        let query = self.next_month().or_else(|| self.index.take())?;
         Some(Query { backwards: true, ..query })
     }
 }

@@ -1,6 +1,9 @@
 //! Queues: where jobs wait, and how many of them are let run at once.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -75,9 +78,37 @@ pub async fn load(service: &Service, key: &QueueKey) -> Result<Option<(Row, Queu
     Ok(Some((row, queue)))
 }
 
-/// Whether there is such a queue. None is ever removed.
+/// Queues that are there, as far as this process knows. None is ever removed.
+#[derive(Debug, Default)]
+pub struct KnownQueues(Mutex<HashSet<QueueKey>>);
+
+impl KnownQueues {
+    /// How many are remembered; then all are looked up again.
+    const MOST: usize = 10_000;
+
+    fn names(&self) -> MutexGuard<'_, HashSet<QueueKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, key: &QueueKey) {
+        let mut names = self.names();
+        if names.len() >= KnownQueues::MOST {
+            names.clear();
+        }
+        names.insert(key.clone());
+    }
+}
+
+/// Whether there is such a queue.
 pub async fn exists(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
-    Ok(service.platform.table.find(&rows::queue(key)).await?.is_some())
+    if service.queues.names().contains(key) {
+        return Ok(true);
+    }
+    let is_there = service.platform.table.find(&rows::queue(key)).await?.is_some();
+    if is_there {
+        service.queues.note(key);
+    }
+    Ok(is_there)
 }
 
 /// Makes the queue, or changes it. Tells whether it is new.

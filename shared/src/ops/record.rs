@@ -200,13 +200,14 @@ pub fn replace(service: &Service, row: &Row, next: &Job) -> (Op, Row) {
     (put, row.replaced(wanted))
 }
 
-/// Moves the mark of a job for which a sweep has come in vain.
-pub async fn put_off(service: &Service, row: &Row, job: &Job) -> Result<(), Problem> {
-    let put = Op::Put(row.key.clone(), Expect::Version(row.version), rows::job_row(job));
+/// Moves the mark of a job for which a sweep has come in vain; the row as it is
+/// then. `None` if it has changed: whoever did that has seen to its mark.
+pub async fn put_off(service: &Service, row: &Row, job: &Job) -> Result<Option<Row>, Problem> {
+    let wanted = rows::job_row(job);
+    let put = Op::Put(row.key.clone(), Expect::Version(row.version), wanted.clone());
     match service.platform.table.commit(vec![put]).await {
-        // Whoever changed it has seen to its mark.
-        Err(TableError::Stale(_)) => Ok(()),
-        moved => Ok(moved?),
+        Err(TableError::Stale(_)) => Ok(None),
+        moved => Ok(moved.map(|()| Some(row.replaced(wanted)))?),
     }
 }
 

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    job::{AccessKeyId, AttemptId, Job, JobKey, Name, ProjectId},
+    job::{AccessKeyId, AttemptId, Job, JobId, JobKey, Name, ProjectId},
     platform::{Index, Key, Mark, Row, Wanted},
     wire::Problem,
 };
@@ -28,6 +28,13 @@ pub use crate::platform::due_sort;
 
 /// How many partitions the index of due rows is spread over.
 pub const DUE_SHARDS: u32 = 8;
+
+/// How old an open job is when it gets its mark as such, where a mark costs
+/// something: most are over before.
+const MARKED_OPEN_AT: SignedDuration = SignedDuration::from_mins(5);
+
+/// How old a job is that surely has it: a sweep has come by.
+const SURELY_MARKED_AT: SignedDuration = SignedDuration::from_mins(10);
 
 /// A queue, and the project it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -167,8 +174,10 @@ pub fn job_row(job: &Job) -> Wanted {
 
 /// The record of a job that is new. That it is new calls for what is to be done
 /// now, so a sweep need not look before `slack` is over.
-pub fn new_job_row(job: &Job, slack: SignedDuration) -> Wanted {
-    job_row_due(job, job.due_at().map(|due| due + slack))
+pub fn new_job_row(job: &Job, now: Timestamp, slack: SignedDuration) -> Wanted {
+    let due = job.due_at().map(|due| due + slack);
+    let wanted = job_row_due(job, due);
+    if slack.is_zero() || due.is_none() || is_old(job, now) { wanted } else { unlisted(wanted) }
 }
 
 /// The record of a job that takes the place of `before`, whose mark for sweeps
@@ -180,9 +189,40 @@ pub fn next_job_row(job: &Job, before: &Row, now: Timestamp, slack: SignedDurati
     let Some(due) = job.due_at() else { return job_row(job) };
     let soon = now + slack;
     let wanted = if slack.is_zero() || job.claims().is_empty() { due } else { due.min(soon) };
+    let is_listed = slack.is_zero() || before.marks.contains_key(&Index::Open) || is_old(job, now);
+    let is_open = job.ending().is_none();
+    // Until it is marked as open, a sweep has to come by for that.
+    let listed_at = job.id.created_at() + MARKED_OPEN_AT;
+    let wanted = if is_listed || !is_open { wanted } else { wanted.min(listed_at) };
     let stays = |kept: &Timestamp| now < *kept && *kept <= wanted && wanted - slack <= *kept;
     let kept = before.marks.get(&Index::Due).and_then(due_of);
-    job_row_due(job, Some(kept.filter(stays).unwrap_or(wanted)))
+    let wanted = job_row_due(job, Some(kept.filter(stays).unwrap_or(wanted)));
+    if is_listed { wanted } else { unlisted(wanted) }
+}
+
+/// Whether an open job is to have its mark as such, whatever that costs.
+fn is_old(job: &Job, now: Timestamp) -> bool {
+    job.id.created_at() + MARKED_OPEN_AT <= now
+}
+
+/// Whether what is in the row is still to be marked as open.
+pub fn is_unlisted(row: &Row, job: &Job, now: Timestamp) -> bool {
+    job.ending().is_none() && !row.marks.contains_key(&Index::Open) && is_old(job, now)
+}
+
+/// Since when jobs may be open and not marked so; `None` if none ever is.
+pub fn unlisted_since(now: Timestamp, slack: SignedDuration) -> Option<Timestamp> {
+    (!slack.is_zero()).then(|| now - SURELY_MARKED_AT)
+}
+
+/// The first id that a job of that moment, or a later one, may have.
+pub fn first_job(at: Timestamp) -> String {
+    JobId::new(at, [0; 10]).to_string()
+}
+
+fn unlisted(wanted: Wanted) -> Wanted {
+    let marks = wanted.marks.into_iter().filter(|(index, _)| *index != Index::Open).collect();
+    Wanted { marks, ..wanted }
 }
 
 fn job_row_due(job: &Job, due: Option<Timestamp>) -> Wanted {

@@ -84,7 +84,7 @@ pub async fn submit(
     }
     let request = hex(digest);
     let job = Job::new(key, &submission.spec, key.job.created_at());
-    let wanted = rows::new_job_row(&job, service.platform.table.mark_slack());
+    let wanted = rows::new_job_row(&job, clock.now(), service.platform.table.mark_slack());
     let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, wanted)];
     if job.spec.is_none() {
         ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));

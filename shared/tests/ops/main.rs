@@ -4,6 +4,7 @@
 
 mod backlog;
 mod leases;
+mod open;
 mod slots;
 mod specs;
 mod staged;

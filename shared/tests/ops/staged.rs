@@ -28,7 +28,7 @@ use shared::{
 };
 
 /// Writes step by step, lets others in between, and dies when told to.
-struct Stepwise {
+pub struct Stepwise {
     table: Arc<MemoryTable>,
     queue: QueueKey,
     limit: usize,
@@ -43,7 +43,7 @@ struct Stepwise {
 
 impl Stepwise {
     /// Takes the place of the world's table, the queue's limit being this.
-    async fn under(world: &mut World, limit: u32, seed: u64) -> Arc<Self> {
+    pub async fn under(world: &mut World, limit: u32, seed: u64) -> Arc<Self> {
         let queue =
             QueueKey { project: world.project, name: "default".parse().expect("it is a name") };
         let change = QueueChange { limit: Some(limit), ..QueueChange::default() };

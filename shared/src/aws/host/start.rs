@@ -111,6 +111,7 @@ impl Host {
                 longest_wait_seconds: 0,
             },
             backlog: Arc::default(),
+            queues: Arc::default(),
         })
     }
 

@@ -105,6 +105,10 @@ impl Table for DynamoTable {
         query::query(self, query).await
     }
 
+    async fn count(&self, query: &Query, most: usize) -> Result<usize, TableError> {
+        query::count(self, query, most).await
+    }
+
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
         commit::commit(self, &ops).await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::Select};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{
@@ -39,6 +39,45 @@ pub(super) async fn query(table: &DynamoTable, query: &Query) -> Result<Page, Ta
     }
 }
 
+/// How many items a query has, or had a moment ago, counted as far as `most`.
+pub(super) async fn count(
+    table: &DynamoTable,
+    query: &Query,
+    most: usize,
+) -> Result<usize, TableError> {
+    check_part(&query.partition)?;
+    if query.index.is_none() && !query.from.is_empty() && query.to.is_some() {
+        return count_rows(table, query, most).await;
+    }
+    let mut walk = Walk::of(query)?;
+    let mut count = 0;
+    while count < most {
+        let call = walk.call(table.client(), table.name()).select(Select::Count);
+        let call = call.consistent_read(false);
+        let answer = call.send().await.map_err(unavailable)?;
+        count += usize::try_from(answer.count).unwrap_or(0);
+        walk.start = answer.last_evaluated_key;
+        if walk.start.is_none() {
+            break;
+        }
+    }
+    Ok(count.min(most))
+}
+
+/// The same of a query of the table with two ends: see [`Walk::condition`].
+async fn count_rows(table: &DynamoTable, query: &Query, most: usize) -> Result<usize, TableError> {
+    let mut rest = Query { limit: MOST_ROWS, ..query.clone() };
+    let mut count = 0;
+    loop {
+        let page = self::query(table, &rest).await?;
+        count += page.rows.len();
+        rest.cursor = page.cursor;
+        if count >= most || rest.cursor.is_none() {
+            return Ok(count.min(most));
+        }
+    }
+}
+
 /// The walk that a query asks for, as DynamoDB knows it.
 struct Walk<'a> {
     query: &'a Query,
@@ -68,9 +107,15 @@ impl<'a> Walk<'a> {
     }
 
     async fn find(&self, client: &Client, table: &str) -> Result<Found, TableError> {
-        let (condition, terms) = self.condition();
         let limit = self.query.limit.clamp(1, MOST_ROWS);
-        let call = client
+        let call = self.call(client, table).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = call.send().await.map_err(unavailable)?;
+        Ok(Found { items: answer.items.unwrap_or_default(), last: answer.last_evaluated_key })
+    }
+
+    fn call(&self, client: &Client, table: &str) -> QueryFluentBuilder {
+        let (condition, terms) = self.condition();
+        client
             .query()
             .table_name(table)
             .set_index_name(self.index.map(|index| index.name.to_owned()))
@@ -80,9 +125,6 @@ impl<'a> Walk<'a> {
             .set_expression_attribute_values(terms.values())
             .scan_index_forward(!self.query.backwards)
             .set_exclusive_start_key(self.start.clone())
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let answer = call.send().await.map_err(unavailable)?;
-        Ok(Found { items: answer.items.unwrap_or_default(), last: answer.last_evaluated_key })
     }
 
     /// `BETWEEN` takes in both ends, and there is no other way to have two: who

@@ -52,6 +52,7 @@ impl Memory {
             limits: Limits::default(),
             config: Config { public_url: "http://127.0.0.1:8080".into(), longest_wait_seconds: 60 },
             backlog: Arc::default(),
+            queues: Arc::default(),
         }
     }
 }
