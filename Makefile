@@ -7,6 +7,9 @@ RELEASE := $(TARGET)/release/tarpon
 STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --target $(HOST)
 VENV    := target/venv/bin
 LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)))
+# What is tried on AWS, always the same packages and features together: the
+# SDKs would be compiled once more for any others.
+ON_AWS  := --package shared --package tests --package tests-ecs --package tests-lambda --features aws,conformance,adapter
 export TARPON_AGENT_BINARY := $(AGENT)
 
 .DEFAULT_GOAL := help
@@ -22,14 +25,12 @@ demo: build images ## run both images on real input against a server of its own
 test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
 
-test-aws: build probe ## the AWS adapters and the deployed template, against stand-ins for AWS
+test-aws: build probe ## the AWS adapters, the functions and the deployed template, against stand-ins for AWS
 	@infra/local/tools.sh cargo-nextest docker-registry
-	cargo build --features lambda $(LAMBDAS:%=--package=%) --package tests-ecs
+	cargo build $(ON_AWS),lambda $(LAMBDAS:%=--package=%) --bins --test aws --test it
 	@infra/aws/stand-ins/zips.sh $(TARGET)/debug
-	infra/aws/stand-ins/run.sh cargo test --package shared --features aws,conformance --lib --test aws
-	cargo nextest run --package tests-ecs --features adapter
 	infra/aws/stand-ins/run.sh infra/aws/stand-ins/deployed.sh \
-		cargo nextest run --package tests --features aws --no-fail-fast -E 'test(/::aws::/)'
+		cargo nextest run $(ON_AWS) --lib --test aws --test it --no-fail-fast -E 'not package(tests) or test(/::aws::/)'
 
 run: build ## serve until interrupted
 	$(RELEASE) serve
@@ -73,10 +74,8 @@ deploy: package $(VENV)/cfn-lint ## into your own account, as the AWS environmen
 destroy: $(VENV)/cfn-lint ## take it away again; the data stays, unless WITH_DATA=1
 	@$(VENV)/python infra/aws/deploy.py --destroy --stack $(or $(STACK),tarpon) $(if $(WITH_DATA),--with-data)
 
-check-aws: ## lints of what only AWS needs (compiles SDKs, the first time for ten minutes)
-	cargo clippy --features lambda $(LAMBDAS:%=--package=%) -- -D warnings
-	cargo clippy -p shared --features aws,conformance --all-targets -- -D warnings
-	cargo clippy -p tests -p tests-ecs --features tests/aws,tests-ecs/adapter --all-targets -- -D warnings
+check-aws: ## lints of what only AWS needs (compiles SDKs, the first time for some minutes)
+	cargo clippy $(ON_AWS),lambda $(LAMBDAS:%=--package=%) --all-targets -- -D warnings
 
 lint-aws: $(VENV)/cfn-lint ## the template, and that it goes with the functions
 	infra/aws/functions.py --check

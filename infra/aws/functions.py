@@ -161,6 +161,8 @@ FUNCTIONS = {
     "list-keys": ["get", "query"],
     "disable-key": ["get", "write"],
     "create-project": ["get", "write"],
+    "describe-api": [],
+    "get-health": [],
     "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],
     "append-logs": ["get", "write"],
     "grant-upload": ["get", "write job"],

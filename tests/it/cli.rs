@@ -19,6 +19,8 @@ stories! {
     aws:
         run_prints_and_fetches_and_exits_as_the_job_did,
         submit_wait_show_logs_output_tell_of_one_job,
+        jobs_are_listed_and_cancelled_and_deleted,
+        queues_images_objects_and_keys_are_managed,
         ctrl_c_cancels_and_still_fetches;
 }
 

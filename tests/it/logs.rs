@@ -4,15 +4,19 @@ use data_encoding::BASE64;
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{World, is_over, pattern_sha256, sha256, until};
+use tests::{Runtime, World, is_over, pattern_sha256, sha256, until};
 
 stories! {
     both:
         logs_are_seen_while_they_are_written_and_the_same_after,
         a_follower_waits_for_a_job_that_has_not_started,
         a_loud_job_loses_nothing;
+    process:
+        who_follows_goes_on_where_it_was_cut;
     aws:
-        a_follower_waits_for_a_job_that_has_not_started;
+        a_follower_waits_for_a_job_that_has_not_started,
+        who_follows_goes_on_where_it_was_cut,
+        a_loud_job_loses_nothing;
 }
 
 async fn logs_are_seen_while_they_are_written_and_the_same_after(world: &mut World) {
@@ -75,6 +79,27 @@ async fn a_follower_waits_for_a_job_that_has_not_started(world: &mut World) {
     client.queue("later", json!({"paused": false})).await;
     assert_eq!(following.await.unwrap().expect(200).text(), "at last\n");
     client.finish_as(&job, "succeeded").await;
+}
+
+async fn who_follows_goes_on_where_it_was_cut(world: &mut World) {
+    let client = &world.client;
+    let job = world.probe(&format!("say one then trap {}", world.place("trapped")));
+    let job = client.submit(job).await;
+    let path = format!("/v1/jobs/{job}/logs?stream=stdout");
+    let seen = until("it has started", async || {
+        let log = client.get(&path).await.expect(200).text().to_owned();
+        log.ends_with("started\n").then_some(log)
+    });
+    let from = format!("{path}&follow=true&stdout_offset={}", seen.await.len());
+    if world.runtime == Runtime::Aws {
+        // The API lets nobody wait for more than half a minute.
+        let cut = client.get(&from).await.expect(200);
+        assert_eq!((cut.header("tarpon-more"), cut.text()), ("true", ""));
+    }
+    client.cancel(&job).await;
+    let rest = client.get(&from).await.expect(200);
+    assert_eq!((rest.header("tarpon-more"), rest.text()), ("", "TERM seen\n"));
+    client.finish_as(&job, "cancelled").await;
 }
 
 async fn a_loud_job_loses_nothing(world: &mut World) {

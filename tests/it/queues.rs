@@ -13,7 +13,10 @@ stories! {
     process:
         a_thousand_jobs_of_sixteen_clients_keep_the_limit_and_the_order,
         a_job_says_why_it_waits_and_how_many_are_before_it,
-        a_limit_can_be_raised_and_lowered_while_jobs_wait;
+        a_limit_can_be_raised_and_lowered_while_jobs_wait,
+        a_dozen_jobs_keep_the_limit_and_the_order;
+    aws:
+        a_dozen_jobs_keep_the_limit_and_the_order;
 }
 
 async fn a_thousand_jobs_of_sixteen_clients_keep_the_limit_and_the_order(world: &mut World) {
@@ -22,6 +25,10 @@ async fn a_thousand_jobs_of_sixteen_clients_keep_the_limit_and_the_order(world: 
 
 async fn sixty_jobs_in_containers_keep_the_limit_and_the_order(world: &mut World) {
     crowd(world, 60, "sleep 0.5").await;
+}
+
+async fn a_dozen_jobs_keep_the_limit_and_the_order(world: &mut World) {
+    crowd(world, 12, "sleep 2").await;
 }
 
 const LIMIT: usize = 4;

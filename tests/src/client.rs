@@ -226,7 +226,7 @@ impl Client {
 }
 
 /// What asks, without a proxy.
-pub(crate) fn http() -> reqwest::Client {
+pub fn http() -> reqwest::Client {
     // Nothing here speaks TLS, but a client without it cannot be made.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().timeout(3 * PATIENCE).build();

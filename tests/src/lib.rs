@@ -22,7 +22,7 @@ mod world;
 pub use agents::Agent;
 pub use answer::Answer;
 pub use archive::{Archive, Bundle, Member, MemberKind};
-pub use client::{Client, Credentials, Page, is_over, send};
+pub use client::{Client, Credentials, Page, http, is_over, send};
 pub use cpu::Cpu;
 pub use memory::Memory;
 pub use program::{Said, probe, tarpon, workspace};

@@ -29,7 +29,15 @@ impl Action for ReadLogs {
 
     async fn handle(&self, service: &Service, request: Request) -> Result<Reply, Problem> {
         let who = auth::authenticate(service, &request).await?;
-        request.only_query(&["stream", "follow", "task", "instance", "attempt"])?;
+        request.only_query(&[
+            "stream",
+            "stdout_offset",
+            "stderr_offset",
+            "follow",
+            "task",
+            "instance",
+            "attempt",
+        ])?;
         let wanted = Wanted {
             selector: Selector {
                 task: request.query("task").map(str::to_owned),
@@ -40,10 +48,17 @@ impl Action for ReadLogs {
             follow: follow(&request)?,
         };
         let key = JobKey { project: who.project, job: request.parameter("job")? };
+        let follow = wanted.follow;
         let pieces = transcript::read(service, key, wanted).await?;
         let lines = wants_lines(&request);
         let media_type = if lines { LINES } else { "text/plain; charset=utf-8" };
-        let body = Body::Stream { stream: written(pieces, lines), length: None, stored: None };
+        let stream = written(pieces, lines);
+        // Who follows goes on from where it was, however often it is cut.
+        let body = if follow {
+            Body::Pieces(stream)
+        } else {
+            Body::Stream { stream, length: None, stored: None }
+        };
         Ok(Reply::new(StatusCode::OK, body)
             .with(header::CONTENT_TYPE, media_type)
             .with(header::CACHE_CONTROL, "no-cache")
@@ -56,9 +71,12 @@ impl Action for ReadLogs {
             .text(
                 "Of a process that runs, what it has written so far. With `Accept: \
                  application/x-ndjson`, one JSON object a line: `stream`, `offset`, `data` in \
-                 base 64.",
+                 base 64. An answer with the header `Tarpon-More: true` was cut: ask again, from \
+                 where it ended.",
             )
             .query("stream", "`stdout` or `stderr`; both without.")
+            .query("stdout_offset", "How many bytes of `stdout` to leave out; 0 without.")
+            .query("stderr_offset", "The same of `stderr`.")
             .query("follow", "`true`: as it is written, to the end of the attempt.")
             .query("task", "The task's name; the only one without.")
             .query("instance", "The instance, from 0; the only one without.")
@@ -70,11 +88,14 @@ impl Action for ReadLogs {
 
 const LINES: &str = "application/x-ndjson";
 
-fn streams(request: &Request) -> Result<Vec<Stream>, Problem> {
+fn streams(request: &Request) -> Result<Vec<(Stream, u64)>, Problem> {
+    let offset = |name: &str| Ok::<_, Problem>(request.query_as(name)?.unwrap_or(0));
+    let stdout = (Stream::Stdout, offset("stdout_offset")?);
+    let stderr = (Stream::Stderr, offset("stderr_offset")?);
     match request.query("stream") {
-        None => Ok(vec![Stream::Stdout, Stream::Stderr]),
-        Some("stdout") => Ok(vec![Stream::Stdout]),
-        Some("stderr") => Ok(vec![Stream::Stderr]),
+        None => Ok(vec![stdout, stderr]),
+        Some("stdout") => Ok(vec![stdout]),
+        Some("stderr") => Ok(vec![stderr]),
         Some(_) => Err(Problem::invalid("stream", "it is `stdout` or `stderr`")),
     }
 }
@@ -281,6 +302,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_was_cut_goes_on_where_it_was() {
+        let world = World::new().await;
+        let (job, path) = submitted(&world).await;
+        let (attempt, _) = world.start(job).await;
+        world.write(attempt, Stdout, 0, "one ").await;
+        world.write(attempt, Stderr, 0, "oops").await;
+        world.write(attempt, Stdout, 4, "two ").await;
+        let from = format!("{path}?stdout_offset=2&stderr_offset=4");
+        assert_eq!(world.ask(&from).of(ReadLogs).await.expect(200).text(), "e two ");
+        let mut body = open(world.ask(&format!("{from}&follow=true"))).await;
+        assert_eq!(body.next().await.as_deref(), Some("e "));
+        assert_eq!(body.next().await.as_deref(), Some("two "));
+        world.finish(attempt, 0, &[("Stdout", "one two three"), ("Stderr", "oops")]).await;
+        assert_eq!(body.collect::<Vec<_>>().await, ["three"]);
+
+        // The same of what is in the archive, and beyond its end.
+        for (query, expected) in [
+            ("?stdout_offset=8", "threeoops"),
+            ("?stream=stdout&stdout_offset=13", ""),
+            ("?stream=stderr&stderr_offset=99", ""),
+        ] {
+            let answer = world.ask(&format!("{path}{query}")).of(ReadLogs).await.expect(200);
+            assert_eq!(answer.text(), expected, "{query}");
+        }
+        let lines = world.ask(&format!("{path}?stream=stderr&stderr_offset=1"));
+        let lines = lines.header("accept", LINES).of(ReadLogs).await.expect(200);
+        assert_eq!(lines.json()["offset"], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_archive_that_is_none_ends_the_stream_with_an_error() {
         let world = World::new().await;
         let (job, path) = submitted(&world).await;
@@ -294,9 +345,13 @@ mod tests {
     async fn a_bad_request_is_refused_before_anything_is_sent() {
         let world = World::new().await;
         let (_, path) = submitted(&world).await;
-        for (query, field) in
-            [("stream=both", "stream"), ("follow=1", "follow"), ("tail=1", "tail")]
-        {
+        for (query, field) in [
+            ("stream=both", "stream"),
+            ("follow=1", "follow"),
+            ("tail=1", "tail"),
+            ("stdout_offset=-1", "stdout_offset"),
+            ("stream=stdout&stderr_offset=x", "stderr_offset"),
+        ] {
             let answer = world.ask(&format!("{path}?{query}")).of(ReadLogs).await;
             answer.refused(400, "invalid_field", field);
         }

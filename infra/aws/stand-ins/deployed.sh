@@ -6,7 +6,8 @@
 # Tasks are containers of this machine, by an ECS of our own; their images come
 # from a registry on loopback. The command is told where the API is
 # (TARPON_TEST_URL), what the stack and its bucket are called (TARPON_TEST_STACK,
-# TARPON_TEST_BUCKET) and where the probe's image is (TARPON_TEST_PROBE). It needs the functions' zips, the agent
+# TARPON_TEST_BUCKET) and where the images of the probe and the agent are
+# (TARPON_TEST_PROBE, TARPON_TEST_AGENT). It needs the functions' zips, the agent
 # and the probe, which `make test-aws` builds.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -98,5 +99,6 @@ deploy PublicUrl="$url" ServiceUrl="$url"
 
 bucket=$(told "$folder/outputs" '^BucketName\t\([a-z0-9-]*\)')
 export TARPON_TEST_URL=$url TARPON_TEST_STACK=$stack TARPON_TEST_PROBE=$probe \
+    TARPON_TEST_AGENT=$agent \
     TARPON_TEST_BUCKET=$bucket
 "$@"

@@ -26,6 +26,8 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
         Box::new(list_keys::ListKeys),
         Box::new(disable_key::DisableKey),
         Box::new(create_project::CreateProject),
+        Box::new(describe_api::DescribeApi),
+        Box::new(get_health::GetHealth),
     ]
 }
 
@@ -43,6 +45,8 @@ pub fn agent() -> Vec<Box<dyn DynAction>> {
 mod tests {
     use std::{fs, path::Path};
 
+    use shared::wire::openapi;
+
     use super::*;
 
     const TEMPLATE: &str = include_str!("../../aws/template.yaml");
@@ -57,6 +61,14 @@ mod tests {
 
     fn count(text: &str) -> usize {
         TEMPLATE.matches(text).count()
+    }
+
+    #[test]
+    fn every_action_is_described() {
+        let api = api();
+        let ours = openapi::document(api.iter().map(AsRef::as_ref));
+        let told: serde_json::Value = serde_json::from_slice(&describe_api::document()).unwrap();
+        assert_eq!(told, ours, "describe-api lists every action, too");
     }
 
     #[test]

@@ -25,7 +25,10 @@ use crate::{
 /// An archive from this size on is collected long enough to be worth a note.
 const WORTH_A_NOTE: u64 = 1 << 20;
 
-/// How long the agent may use a URL that it was given.
+/// How long the agent may use a URL that it was given, at most: where a role
+/// signs for a while only, its URLs end with its credentials. Inputs are fetched
+/// as soon as the plan is read, and every try to store an archive asks for a new
+/// URL, so that what counts is that it is good now.
 const GRANT_HOURS: i64 = 12;
 
 /// What an ended attempt left behind: its own row, written before the job that

@@ -144,9 +144,28 @@ pub(super) fn known(job: &Job, attempt: AttemptKey) -> Known {
 /// heard of is lost. The order of the two reads is what makes that sound.
 #[instrument(level = "debug", name = "attempt.observe", skip_all, fields(attempt.id = %known.attempt.attempt))]
 pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
-    let attempt = known.attempt;
     let seen = service.platform.runtime.inspect(std::slice::from_ref(known)).await?;
-    let sighting = seen.into_iter().next().unwrap_or(Sighting::Gone);
+    settle(service, known.attempt, seen.into_iter().next().unwrap_or(Sighting::Gone)).await
+}
+
+/// The same for several attempts, which are looked at in one go. The first
+/// failure is returned, and keeps no other waiting.
+pub(super) async fn observe_all(service: &Service, known: &[Known]) -> Result<(), Problem> {
+    let seen = service.platform.runtime.inspect(known).await?;
+    let mut outcome = Ok(());
+    for (known, sighting) in known.iter().zip(seen) {
+        outcome = outcome.and(settle(service, known.attempt, sighting).await);
+    }
+    outcome
+}
+
+/// Acts on what was seen of an attempt, if its job, read after that, does not
+/// know better.
+async fn settle(
+    service: &Service,
+    attempt: AttemptKey,
+    sighting: Sighting,
+) -> Result<(), Problem> {
     let found = record::load_any(service, attempt.job()).await?;
     let Some((row, job)) = found.filter(|(_, job)| job.is_live(attempt.attempt)) else {
         return match sighting {

@@ -20,6 +20,10 @@ use crate::{
 /// How many attempts are looked at, and launched, side by side.
 const AT_ONCE: usize = 8;
 
+/// How many attempts the runtime is asked about in one go: as many as ECS tells
+/// of in one answer.
+const LOOKED_AT: usize = 100;
+
 /// What there may be to do, as a change of the table tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,13 +150,17 @@ async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
 /// nobody waits for, learns of what ended unseen.
 #[instrument(level = "debug", name = "sweep.containers", skip_all)]
 pub async fn containers(service: &Service) -> Result<(), Problem> {
-    for attempt in service.platform.runtime.list().await? {
-        let found = record::load_any(service, attempt.job()).await?;
-        let live = found.map(|(_, job)| job).filter(|job| job.is_live(attempt.attempt));
-        if let Some(job) = live {
-            duties::observe(service, &duties::known(&job, attempt)).await?;
-        } else {
-            duties::forget(service, attempt).await?;
+    for attempts in service.platform.runtime.list().await?.chunks(LOOKED_AT) {
+        let mut known = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let found = record::load_any(service, attempt.job()).await?;
+            match found.filter(|(_, job)| job.is_live(attempt.attempt)) {
+                Some((_, job)) => known.push(duties::known(&job, *attempt)),
+                None => duties::forget(service, *attempt).await?,
+            }
+        }
+        if !known.is_empty() {
+            duties::observe_all(service, &known).await?;
         }
     }
     Ok(())

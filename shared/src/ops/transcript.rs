@@ -29,8 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Wanted {
     /// Which attempt.
     pub selector: Selector,
-    /// Which streams, in the order in which an archive is read.
-    pub streams: Vec<Stream>,
+    /// Which streams, in the order in which an archive is read, and how many
+    /// bytes of each the reader has already.
+    pub streams: Vec<(Stream, u64)>,
     /// Whether to wait for more until the attempt has ended.
     pub follow: bool,
 }
@@ -49,7 +50,7 @@ pub async fn read(
     let reader = Reader {
         service: service.clone(),
         key,
-        positions: wanted.streams.iter().map(|stream| (*stream, 0)).collect(),
+        positions: wanted.streams.clone(),
         wanted,
         stage: Stage::Waiting,
         found: VecDeque::new(),
@@ -140,8 +141,12 @@ impl Reader {
 
     async fn read_live(&mut self, mut follower: Follower) -> Result<Stage, Problem> {
         let Found { pieces, more, ended } = follower.read(&self.service).await?;
-        let wanted = |piece: &Piece| self.wanted.streams.contains(&piece.stream);
-        self.found.extend(pieces.into_iter().filter(wanted));
+        let rest = |piece: Piece| {
+            let mut streams = self.wanted.streams.iter();
+            let (_, known) = streams.find(|(stream, _)| *stream == piece.stream)?;
+            beyond(piece, *known)
+        };
+        self.found.extend(pieces.into_iter().filter_map(rest));
         if more {
             return Ok(Stage::Live(follower));
         }
@@ -175,7 +180,8 @@ impl Reader {
             return Ok(Stage::Done);
         };
         let member = output::member(&self.service, &whole, name).await?;
-        let body = member.read(&self.service, position..member.size()).await?;
+        let start = position.min(member.size());
+        let body = member.read(&self.service, start..member.size()).await?;
         Ok(Stage::Member(id, place, body.into_stream()))
     }
 
@@ -210,4 +216,12 @@ impl Reader {
         }
         Ok(Stage::Done)
     }
+}
+
+/// What of a piece is beyond this offset.
+fn beyond(piece: Piece, known: u64) -> Option<Piece> {
+    let Piece { stream, offset, mut bytes } = piece;
+    let skipped = known.saturating_sub(offset).min(bytes.len() as u64);
+    let rest = bytes.split_off(usize::try_from(skipped).ok()?);
+    (!rest.is_empty()).then_some(Piece { stream, offset: offset + skipped, bytes: rest })
 }

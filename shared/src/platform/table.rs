@@ -247,6 +247,10 @@ pub enum TableError {
     /// A set has as many members as it may.
     #[error("{0} is full")]
     Full(Key),
+    /// No such table can do this, now or ever: a row that is too large, say.
+    /// Nothing was written.
+    #[error("the table refuses what was asked of it")]
+    Refused(#[source] Source),
     /// The table did not answer; whether a write took place is not known.
     #[error("the table did not answer")]
     Unavailable(#[source] Source),

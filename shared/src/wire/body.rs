@@ -26,6 +26,9 @@ pub enum Body {
         /// Where they are stored, for a host that has them fetched there.
         stored: Option<Stored>,
     },
+    /// As it comes, piece by piece, for a caller who can ask again for what
+    /// comes after any of them: a host may end it early, and say so.
+    Pieces(ByteStream),
 }
 
 /// Part of something stored.
@@ -44,6 +47,7 @@ impl Body {
             Body::Empty => Some(0),
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Stream { length, .. } => *length,
+            Body::Pieces(_) => None,
         }
     }
 
@@ -70,7 +74,7 @@ impl Body {
         match self {
             Body::Empty => one_chunk(Bytes::new()),
             Body::Bytes(bytes) => one_chunk(bytes),
-            Body::Stream { stream, .. } => stream,
+            Body::Stream { stream, .. } | Body::Pieces(stream) => stream,
         }
     }
 }

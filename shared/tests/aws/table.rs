@@ -43,8 +43,11 @@ fn leave(set: &Key, member: impl Display) -> Op {
 
 fn refused(refused: &TableError) -> Option<&Refused> {
     match refused {
-        TableError::Unavailable(source) => source.downcast_ref(),
-        TableError::Exists(_) | TableError::Stale(_) | TableError::Full(_) => None,
+        TableError::Refused(source) => source.downcast_ref(),
+        TableError::Exists(_)
+        | TableError::Stale(_)
+        | TableError::Full(_)
+        | TableError::Unavailable(_) => None,
     }
 }
 

@@ -131,6 +131,11 @@ impl Endpoint {
         self.ecs.launches.count()
     }
 
+    /// Whether every task has stopped.
+    pub fn is_idle(&self) -> bool {
+        self.ecs.launches.all().iter().all(|task| task.has_stopped())
+    }
+
     /// Removes the task definition's revisions, as an operator may.
     pub fn forget_definitions(&self) {
         self.ecs.definitions.forget();

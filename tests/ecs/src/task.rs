@@ -127,6 +127,10 @@ impl Task {
         self.state().desired_status
     }
 
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.state().last_status == "STOPPED"
+    }
+
     pub(crate) fn started_by(&self) -> Option<&str> {
         self.request["startedBy"].as_str()
     }

@@ -233,6 +233,12 @@ impl<'a> Tail<'a> {
         if follow {
             query.push(("follow".into(), "true".into()));
         }
+        for stream in Stream::BOTH {
+            let printed = self.printed[stream as usize];
+            if printed > 0 {
+                query.push((format!("{}_offset", stream.word()), printed.to_string()));
+            }
+        }
         let request = self.session.client.get(&["v1", "jobs", self.job, "logs"])?;
         Ok(request.query(&query).header(header::ACCEPT, "application/x-ndjson"))
     }

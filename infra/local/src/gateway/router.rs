@@ -6,33 +6,24 @@ use axum::{
     Router,
     extract::{RawPathParams, Request},
     response::Response,
-    routing::{MethodFilter, MethodRouter, get, on},
+    routing::{MethodFilter, MethodRouter, on},
 };
 use http::Method;
 use shared::{
     function::{DynAction, answer},
     service::Service,
-    wire::{Caller, Problem, openapi},
+    wire::{Caller, Problem},
 };
 
 use super::{convert, signed};
 use crate::{functions, objects::FileObjects};
 
-/// The API as the network sees it: every public action, signed URLs, the
-/// description and a sign of life.
+/// The API as the network sees it: every public action, and signed URLs.
 pub fn api_router(service: &Service, objects: &Arc<FileObjects>) -> Router {
-    let description = {
-        let api = functions::api();
-        let document = openapi::document(api.iter().map(AsRef::as_ref));
-        bytes::Bytes::from(document.to_string())
-    };
-    let json = [(http::header::CONTENT_TYPE, "application/json")];
     with_fallback(
         routes(service, functions::api(), Caller::Outside)
             .merge(routes(service, functions::agent(), Caller::Outside))
-            .merge(signed::routes(objects, &service.platform.clock))
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/openapi.json", get(move || async move { (json, description) })),
+            .merge(signed::routes(objects, &service.platform.clock)),
     )
 }
 

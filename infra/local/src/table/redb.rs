@@ -231,7 +231,7 @@ fn check_part(part: &str) -> Result<(), TableError> {
 
 /// A call that no caller should make.
 fn refused(why: &'static str) -> TableError {
-    TableError::Unavailable(Source::from(why))
+    TableError::Refused(Source::from(why))
 }
 
 fn unavailable(error: impl Into<Source>) -> TableError {

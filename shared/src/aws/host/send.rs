@@ -1,5 +1,6 @@
 //! How a reply is sent: inline while it fits what Lambda carries, else by a
-//! redirect to where its bytes are stored.
+//! redirect to where its bytes are stored. What can be asked for piece by piece
+//! is sent inline as far as it fits, and said to go on.
 //!
 //! What is not stored as an object of its own, a member of an archive or a
 //! long log, becomes one that expires. A redirect makes the client repeat its
@@ -70,6 +71,11 @@ pub(super) async fn send(
         {
             (Cut::default(), elsewhere(service, &reply, stored).await?)
         }
+        Body::Pieces(pieces) => {
+            let cut = Cut::default();
+            let bytes = some(cut.cutting(pieces, service, until), &cut).await?;
+            return Ok(Sent { reply: cut.told(reply), bytes });
+        }
         body => {
             let cut = Cut::default();
             match gather(cut.cutting(body.into_stream(), service, until)).await? {
@@ -86,7 +92,7 @@ pub(super) async fn send(
     redirect(service, method, cut.told(reply), key).await
 }
 
-/// Whether a stream was cut because the time was over.
+/// Whether a stream was cut, because the time was over or there was no room.
 #[derive(Clone, Default)]
 struct Cut(Arc<AtomicBool>);
 
@@ -95,12 +101,16 @@ impl Cut {
     fn cutting(&self, stream: ByteStream, service: &Service, until: Timestamp) -> ByteStream {
         let left = until.duration_since(service.platform.clock.now());
         let left = Duration::try_from(left).unwrap_or_default();
-        let cut = Arc::clone(&self.0);
+        let cut = self.clone();
         let over = async move {
             tokio::time::sleep(left).await;
-            cut.store(true, Ordering::Relaxed);
+            cut.happens();
         };
         stream.take_until(Box::pin(over)).boxed()
+    }
+
+    fn happens(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
     fn told(&self, mut reply: Reply) -> Reply {
@@ -130,6 +140,21 @@ async fn gather(mut stream: ByteStream) -> Result<Gathered, Problem> {
         }
     }
     Ok(Gathered::All(gathered.freeze()))
+}
+
+/// As many whole pieces as are sent inline; one at least, for there to be
+/// progress.
+async fn some(mut pieces: ByteStream, cut: &Cut) -> Result<Bytes, Problem> {
+    let mut gathered = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Problem::Unavailable(error.into()))?;
+        if !gathered.is_empty() && gathered.len() + piece.len() > INLINE_BYTES {
+            cut.happens();
+            break;
+        }
+        gathered.extend_from_slice(&piece);
+    }
+    Ok(gathered.freeze())
 }
 
 fn passing(name: &str) -> ObjectKey {
@@ -299,6 +324,21 @@ mod tests {
         assert!((9 * 3..=10 * 3).contains(&cut.bytes.len()), "{}", cut.bytes.len());
         let whole = sent(&world, &Method::GET, dripping(5, 3), 10).await;
         assert_eq!((header(&whole, "tarpon-more"), whole.bytes.len()), (None, 15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_be_asked_for_again_is_sent_as_far_as_it_fits() {
+        let world = World::new().await;
+        let pieces = |count: usize| {
+            let pieces = (0..count).map(|_| Ok(Bytes::from(vec![b'x'; (1 << 20) - 1])));
+            Reply::new(StatusCode::OK, Body::Pieces(stream::iter(pieces).boxed()))
+        };
+        let all = sent(&world, &Method::GET, pieces(4), 10).await;
+        assert_eq!((header(&all, "tarpon-more"), all.bytes.len()), (None, (4 << 20) - 4));
+        let cut = sent(&world, &Method::GET, pieces(6), 10).await;
+        assert_eq!((cut.reply.status.as_u16(), header(&cut, "tarpon-more")), (200, Some("true")));
+        assert_eq!(cut.bytes.len(), (4 << 20) - 4, "pieces are whole");
+        assert!(world.memory.objects.names().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -100,7 +100,9 @@ fn seconds(until: Timestamp, now: Timestamp) -> u32 {
 fn whole(mut reply: Reply) -> Sent {
     let bytes = match std::mem::take(&mut reply.body) {
         crate::wire::Body::Bytes(bytes) => bytes,
-        crate::wire::Body::Empty | crate::wire::Body::Stream { .. } => Bytes::new(),
+        crate::wire::Body::Empty
+        | crate::wire::Body::Stream { .. }
+        | crate::wire::Body::Pieces(_) => Bytes::new(),
     };
     Sent { reply, bytes }
 }

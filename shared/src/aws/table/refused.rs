@@ -36,7 +36,7 @@ pub enum Refused {
 
 impl From<Refused> for TableError {
     fn from(refused: Refused) -> Self {
-        unavailable(refused)
+        TableError::Refused(refused.into())
     }
 }
 

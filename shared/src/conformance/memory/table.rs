@@ -268,12 +268,12 @@ fn open_cursor(cursor: &str) -> Result<Place, TableError> {
         let (partition, sort) = (parts.next()?, parts.next()?);
         Some(Place { partition, sort, key: Key::new(parts.next()?, parts.next()?) })
     };
-    parsed().ok_or_else(|| TableError::Unavailable("the cursor is of no query".into()))
+    parsed().ok_or_else(|| TableError::Refused("the cursor is of no query".into()))
 }
 
 /// What no caller may ask for is a fault of the caller, said loudly.
 fn sound(ops: &[Op]) -> Result<(), TableError> {
-    let refused = |why: String| Err(TableError::Unavailable(why.into()));
+    let refused = |why: String| Err(TableError::Refused(why.into()));
     if !(1..=MOST_OPS).contains(&ops.len()) {
         return refused(format!("a commit of {} changes", ops.len()));
     }
