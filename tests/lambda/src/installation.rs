@@ -65,7 +65,8 @@ pub struct Installation {
     pub ecs: Endpoint,
     programs: Programs,
     names: Names,
-    probe: String,
+    /// The probe's image.
+    pub image: String,
     logs: tempfile::TempDir,
 }
 
@@ -113,13 +114,13 @@ impl Installation {
             programs["create-project"].invoke(json!({ "name": "first" })).await.ok()
         });
         let client = Client::new(&service, Credentials::read(&made.await));
-        let probe = told("TARPON_TEST_PROBE");
-        Installation { client, ecs, programs, names, probe, logs }
+        let image = told("TARPON_TEST_PROBE");
+        Installation { client, ecs, programs, names, image, logs }
     }
 
     /// A job that makes the probe take these steps: words told apart by blanks.
     pub fn probe(&self, steps: &str) -> Spec {
-        Spec::new(&self.probe, steps.split_whitespace())
+        Spec::new(&self.image, steps.split_whitespace())
     }
 
     /// Has a function die once it has made so many changes from now on.
