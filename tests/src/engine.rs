@@ -83,7 +83,7 @@ pub(crate) fn first_process(attempt: &str) -> Option<u32> {
 }
 
 /// Kills the container of an attempt, agent and all; whether there is one.
-pub(crate) fn kill(attempt: &str) -> bool {
+pub fn kill(attempt: &str) -> bool {
     let running = docker(&["ps", "--quiet"]);
     let running = String::from_utf8_lossy(&running.stdout).into_owned();
     let variable = format!("TARPON_ATTEMPT={attempt}");

@@ -24,6 +24,7 @@ pub use answer::Answer;
 pub use archive::{Archive, Bundle, Member, MemberKind};
 pub use client::{Client, Credentials, Page, http, is_over, send};
 pub use cpu::Cpu;
+pub use engine::kill as kill_container;
 pub use memory::Memory;
 pub use program::{Said, probe, tarpon, workspace};
 pub use server::Options;

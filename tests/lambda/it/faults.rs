@@ -1,6 +1,8 @@
 //! What AWS does on a bad day, to all functions at once.
 
 use futures::future::join_all;
+use serde_json::Value;
+use tests::{kill_container, until};
 use tests_ecs::{EventFaults, Faults};
 use tests_lambda::{Installation, Setup, Weather};
 
@@ -8,7 +10,7 @@ const JOBS: usize = 4;
 
 /// A few jobs from their submission to their end: each ends well, and has run
 /// once.
-async fn tell(setup: Setup) -> Installation {
+async fn tell(setup: Setup) {
     let installation = Installation::start(setup).await;
     let submit = |number: usize| {
         let steps = format!("say {number} then write /out/a {number}");
@@ -24,7 +26,6 @@ async fn tell(setup: Setup) -> Installation {
     assert_eq!(listed["jobs"].as_array().unwrap().len(), JOBS, "{listed:#}");
     let (refused, _) = installation.rights();
     assert_eq!(refused, Vec::<String>::new());
-    installation
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,17 +51,46 @@ fn events(events: EventFaults) -> Setup {
     Setup { faults: Faults { events, ..Faults::default() }, ..Setup::default() }
 }
 
+/// A job whose container is gone before its agent could say a word: only the
+/// runtime knows. One other runs in its place.
+async fn replace(setup: Setup) {
+    let installation = Installation::start(setup).await;
+    let job = installation.submit(installation.probe("say hi then sleep 6")).await;
+    let attempt = |number: u32| format!("att-{}-1-0-0-{number}", &job["job-".len()..]);
+    let logs = format!("/v1/jobs/{job}/logs");
+    let said = async || {
+        let answer = installation.client.get(&logs).await;
+        (answer.status == 200 && answer.text() == "hi\n").then_some(())
+    };
+    until("the process runs", said).await;
+    until("it is killed", async || kill_container(&attempt(1)).then_some(())).await;
+    let view = installation.finish(&job).await;
+    assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
+    assert_eq!(installation.ecs.tasks(), 2, "{}", installation.log());
+    let archive = installation.client.archive(&job).await;
+    assert_eq!(
+        (&archive.manifest["attempt"], archive.stdout()),
+        (&Value::from(attempt(2)), "hi\n")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_come_twice_end_nothing_twice() {
-    tell(events(EventFaults { repeated: u32::MAX, ..EventFaults::default() })).await;
+    let repeated = || events(EventFaults { repeated: u32::MAX, ..EventFaults::default() });
+    tell(repeated()).await;
+    replace(repeated()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_in_the_wrong_order_end_nothing_too_soon() {
-    tell(events(EventFaults { swapped: u32::MAX, ..EventFaults::default() })).await;
+    let swapped = || events(EventFaults { swapped: u32::MAX, ..EventFaults::default() });
+    tell(swapped()).await;
+    replace(swapped()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_never_come_are_not_missed() {
-    tell(events(EventFaults { lost: u32::MAX, ..EventFaults::default() })).await;
+    let lost = || events(EventFaults { lost: u32::MAX, ..EventFaults::default() });
+    tell(lost()).await;
+    replace(lost()).await;
 }

@@ -9,8 +9,11 @@ use futures::{StreamExt, stream};
 use tests_ecs::{EventFaults, Faults};
 use tests_lambda::{Installation, Setup};
 
-/// How many installations there are at once: mostly they wait.
+/// How many installations there are at once: mostly they wait for containers.
 const AT_ONCE: usize = 2;
+
+/// The same where they wait for a minute each.
+const WAITING_AT_ONCE: usize = 8;
 
 /// More changes than any function makes for one small job.
 const MOST: u32 = 24;
@@ -39,10 +42,10 @@ async fn told(setup: Setup, function: &str, changes: u32, steps: &str) -> bool {
 }
 
 /// Every death of the function, and how many there are.
-async fn every_death(setup: Setup, function: &str, steps: &str) -> u32 {
+async fn every_death(setup: Setup, function: &str, steps: &str, at_once: usize) -> u32 {
     let mut deaths = 0;
     let stories = (0..MOST).map(|changes| told(setup.clone(), function, changes, steps));
-    let mut stories = stream::iter(stories).buffered(AT_ONCE);
+    let mut stories = stream::iter(stories).buffered(at_once);
     while let Some(died) = stories.next().await {
         if !died {
             return deaths;
@@ -59,7 +62,7 @@ macro_rules! deaths {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                let deaths = every_death(Setup::default(), $function, $steps).await;
+                let deaths = every_death(Setup::default(), $function, $steps, AT_ONCE).await;
                 println!("{}: {deaths} deaths", $function);
                 assert!(deaths >= $least, "{deaths}");
             }
@@ -79,13 +82,14 @@ deaths! {
     a_job_outlives_who_sees_it_end: "observe-attempt", SHORT, 1;
 }
 
-/// Nothing tells of anything: it is all the sweep's.
+/// Nothing tells of anything: it is all the sweep's, which leaves a new job to
+/// the stream for a minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_the_sweep() {
     let events = EventFaults { lost: u32::MAX, ..EventFaults::default() };
     let faults = Faults { events, ..Faults::default() };
     let setup = Setup { stream: false, faults, ..Setup::default() };
-    let deaths = every_death(setup, "sweep-jobs", SHORT).await;
+    let deaths = every_death(setup, "sweep-jobs", SHORT, WAITING_AT_ONCE).await;
     println!("sweep-jobs: {deaths} deaths");
     assert!(deaths >= 4, "{deaths}");
 }

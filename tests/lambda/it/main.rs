@@ -5,3 +5,4 @@
 mod faults;
 mod killed;
 mod rights;
+mod sweep;

@@ -16,6 +16,7 @@ async fn every_function_asks_for_what_its_role_allows_and_for_nothing_else() {
     names(&installation.client).await;
     installation.client.get("/openapi.json").await.expect(200);
     installation.client.get("/healthz").await.expect(200);
+    private(&installation).await;
     installation.sweep().await;
 
     let (refused, calls) = installation.rights();
@@ -51,6 +52,16 @@ async fn jobs(installation: &Installation) {
     let gone = gone.await;
     installation.finish(&gone).await;
     client.delete(&format!("/v1/jobs/{gone}")).await;
+}
+
+/// A job of an image that takes a password, which is kept where Fargate finds it.
+async fn private(installation: &Installation) {
+    let image = json!({ "reference": installation.image, "username": "u", "password": "p" });
+    let put = installation.client.put("/v1/images/private", &image).await;
+    assert!([200, 201].contains(&put.status), "{put:?}");
+    let job = installation.submit(installation.probe("say hi").with("image", "private")).await;
+    let view = installation.finish(&job).await;
+    assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
 }
 
 async fn objects(client: &Client) {

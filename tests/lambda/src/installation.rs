@@ -10,7 +10,7 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, Client, Credentials, PATIENCE, Spec, is_over, send, until, workspace};
+use tests::{Answer, Client, Credentials, Spec, is_over, send, until, workspace};
 use tests_ecs::{Endpoint, Events, Faults, Options};
 use tokio::net::TcpListener;
 
@@ -30,6 +30,10 @@ const CLUSTER: &str = "tests";
 /// How long a job is left alone before the sweep looks after it, and how long
 /// from one sweep to the next: a minute elsewhere.
 const SWEEP: Duration = Duration::from_secs(3);
+
+/// How long a job may take: what is left undone is found a minute later, and
+/// that may happen more than once.
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How often a batch of the stream is brought to a function that dies over it.
 const TRIES: u32 = 3;
@@ -61,7 +65,8 @@ pub struct Installation {
     pub ecs: Endpoint,
     programs: Programs,
     names: Names,
-    probe: String,
+    /// The probe's image.
+    pub image: String,
     logs: tempfile::TempDir,
 }
 
@@ -109,13 +114,13 @@ impl Installation {
             programs["create-project"].invoke(json!({ "name": "first" })).await.ok()
         });
         let client = Client::new(&service, Credentials::read(&made.await));
-        let probe = told("TARPON_TEST_PROBE");
-        Installation { client, ecs, programs, names, probe, logs }
+        let image = told("TARPON_TEST_PROBE");
+        Installation { client, ecs, programs, names, image, logs }
     }
 
     /// A job that makes the probe take these steps: words told apart by blanks.
     pub fn probe(&self, steps: &str) -> Spec {
-        Spec::new(&self.probe, steps.split_whitespace())
+        Spec::new(&self.image, steps.split_whitespace())
     }
 
     /// Has a function die once it has made so many changes from now on.
