@@ -2,6 +2,8 @@
 //!
 //! Strict order within a queue: priority, then age. The head of a queue that
 //! finds no room is waited for, so that small jobs do not starve a big one.
+//! What asks for more than its queue may ever have waits beside that order
+//! until the queue is given more: nobody is served by waiting for it.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +12,13 @@ use tracing::{instrument, warn};
 use super::{
     attempts, duties, queues, record,
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
-    job::{AttemptEvent, AttemptKey, Cause, Event, Job},
+    job::{AttemptEvent, AttemptId, AttemptKey, Cause, Event, Job},
     platform::{
-        Admission, Expect, Index, Launch, Op, Query, Row, RuntimeError, Staged, TableError,
+        Admission, Expect, Index, Launch, Op, Query, Row, RuntimeError, SetLimit, Staged,
+        TableError,
     },
     service::Service,
     wire::Problem,
@@ -106,12 +110,15 @@ pub(super) async fn claim_at_once(
     event: &Event,
 ) -> Result<Option<Claimed>, Problem> {
     let ready = job.after(event, service.platform.clock.now())?;
-    let Some(id) = ready.claims().first().copied() else { return Ok(None) };
+    if ready.claims().is_empty() {
+        return Ok(None);
+    }
     let queue = QueueKey::of(job);
     if !service.platform.table.query(&waiting(&queue, 1)).await?.rows.is_empty() {
         return Ok(None);
     }
     let Some(mut gate) = Gate::of(service, &queue).await? else { return Ok(None) };
+    let Some(id) = first_claim(&ready, gate.limit) else { return Ok(None) };
     let attempt = AttemptKey { project: job.project, attempt: id };
     let resources = ready.tasks[id.task as usize].resources;
     if service.platform.runtime.admit(attempt, resources).await != Admission::Admitted {
@@ -129,7 +136,7 @@ pub(super) async fn claim_at_once(
 /// What every claim of a queue has to pass.
 struct Gate<'a> {
     queue: &'a QueueKey,
-    limit: u32,
+    limit: SetLimit,
     check: Op,
     /// Whether nothing was claimed since the queue was looked at.
     is_fresh: bool,
@@ -141,7 +148,7 @@ impl<'a> Gate<'a> {
         let found = queues::load(service, queue).await?;
         Ok(found.filter(|(_, settings)| !settings.paused).map(|(row, settings)| Gate {
             queue,
-            limit: settings.limit,
+            limit: settings.slots(),
             check: Op::Check(row.key, Expect::Version(row.version)),
             is_fresh: true,
         }))
@@ -160,7 +167,7 @@ async fn claim_job(
         if claimed.len() >= BATCH {
             return Ok(Blocked::Batch);
         }
-        let Some(id) = job.claims().first().copied() else { return Ok(Blocked::Drained) };
+        let Some(id) = first_claim(&job, gate.limit) else { return Ok(Blocked::Drained) };
         let attempt = AttemptKey { project: key.project, attempt: id };
         let resources = job.tasks[id.task as usize].resources;
         let unclaimable = match service.platform.runtime.admit(attempt, resources).await {
@@ -213,7 +220,8 @@ async fn take(
     let id = attempt.attempt;
     let event = Event::Attempt(id, AttemptEvent::Claimed);
     let next = job.after(&event, service.platform.clock.now())?;
-    let join = Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
+    let member = slots::member(id, job.tasks[id.task as usize].resources);
+    let join = Op::Join { key: rows::slots(gate.queue), member, limit: gate.limit };
     let looked = std::mem::take(&mut gate.is_fresh);
     let check = (!looked).then(|| gate.check.clone());
     let (put, replaced) = record::replace(service, row, &next);
@@ -231,6 +239,12 @@ async fn take(
         TableError::Stale(_) => Ok(Taken::QueueChanged),
         other => Err(other.into()),
     }
+}
+
+/// The first attempt of the job that wants a slot and could ever have one.
+pub(super) fn first_claim(job: &Job, limit: SetLimit) -> Option<AttemptId> {
+    let resources = |id: &AttemptId| job.tasks[id.task as usize].resources;
+    job.claims().into_iter().find(|id| slots::ever_fits(resources(id), limit))
 }
 
 /// Gives back what a claim had taken that did not come to its end, unless

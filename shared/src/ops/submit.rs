@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    images, leases, objects, queues, record,
+    images, leases, objects, queues, record, rerun,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -56,10 +56,11 @@ pub async fn submit(
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
     let queue = QueueKey { project, name: submission.spec.queue.clone() };
-    if !queues::exists(service, &queue).await? {
+    let Some(settings) = queues::known(service, &queue).await? else {
         let rule = format!("the project has no queue `{}`", queue.name);
         return Err(Problem::invalid("queue", rule));
-    }
+    };
+    settings.prepare(&mut submission)?;
     name_registered_images(service, project, &mut submission.spec).await?;
     let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
     seal_secrets(service, key, &mut submission);
@@ -76,8 +77,9 @@ pub async fn submit(
         return earlier(service, project, &row, &hex(digest)).await;
     }
     service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
-    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_large);
+    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
     let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
+    rerun::copy_attached(service, submission.from, key, &mut submission.spec).await?;
     attach_inline(service, key, &mut submission.spec).await?;
     if let Some(stdin) = stdin {
         digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
@@ -183,6 +185,11 @@ fn check_size(service: &Service, spec: &JobSpec) -> Result<(), Problem> {
 
 fn sources(task: &crate::job::TaskSpec) -> impl Iterator<Item = &Source> {
     task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source))
+}
+
+/// Whether it becomes an object of the job.
+fn is_stored(source: &Source) -> bool {
+    is_large(source) || matches!(source, Source::Attached(_))
 }
 
 /// Whether it is kept outside of the spec.

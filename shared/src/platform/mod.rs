@@ -8,6 +8,7 @@
 mod clock;
 mod objects;
 mod runtime;
+pub mod set;
 mod table;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use runtime::{
     Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
     RuntimeError, Sighting,
 };
+pub use set::{SetLimit, SetSize};
 pub use table::{
     Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted, due_sort,
 };

@@ -8,3 +8,4 @@ mod open;
 mod slots;
 mod specs;
 mod staged;
+mod weights;
