@@ -15,8 +15,9 @@ stories! {
         every_route_but_the_open_ones_asks_who_it_is;
 }
 
-const ROUTES: [(&str, &str); 29] = [
+const ROUTES: [(&str, &str); 30] = [
     ("post", "/v1/jobs"),
+    ("post", "/v1/jobs/dry-run"),
     ("get", "/v1/jobs"),
     ("get", "/v1/jobs/{job}"),
     ("post", "/v1/jobs/{job}/cancel"),

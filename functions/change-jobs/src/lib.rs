@@ -108,7 +108,8 @@ impl Action for ChangeJobs {
             }
         };
         let dry = asked.dry_run;
-        let (filter, page) = (asked.filter.checked()?, (after, usize::try_from(limit).unwrap_or(1)));
+        let (filter, page) =
+            (asked.filter.checked()?, (after, usize::try_from(limit).unwrap_or(1)));
         let done = bulk::perform(service, who.project, deed, filter, page, dry).await?;
         let Done { jobs, refused, next } = done;
         let next =

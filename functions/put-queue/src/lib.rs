@@ -109,9 +109,8 @@ impl QueueRequest {
     fn change(self, service: &Service) -> Result<QueueChange, Problem> {
         let most = service.limits.queue_live.into();
         let memory = |mib| checked("memory_limit_mib", mib, i64::from(u32::MAX));
-        let resources = |asked: ResourcesRequest| {
-            asked.or(STANDARD_RESOURCES, "resources", &service.limits)
-        };
+        let resources =
+            |asked: ResourcesRequest| asked.or(STANDARD_RESOURCES, "resources", &service.limits);
         Ok(QueueChange {
             paused: self.paused,
             limit: self.limit.map(|limit| checked("limit", limit, most)).transpose()?,

@@ -38,8 +38,7 @@ impl Action for RetryJob {
         let who = auth::authenticate(service, &request).await?;
         request.only_query(&[])?;
         let key = JobKey { project: who.project, job: request.parameter("job")? };
-        let RetryRequest { all, run } =
-            request.optional_json("the body", SMALL_BODY_BYTES).await?;
+        let RetryRequest { all, run } = request.optional_json("the body", SMALL_BODY_BYTES).await?;
         let job = retry::retry(service, key, Again { all, run }).await?;
         Ok(Reply::json(StatusCode::ACCEPTED, &jobs::view(service, &job).await?))
     }
@@ -125,11 +124,9 @@ mod tests {
         queues::delete(&world.service, &key).await.expect("it is empty");
         let before = world.job(job).await;
         retry(&world, job, "").await.refused(409, "no_queue", "");
-        for (body, field) in [
-            (r#"{"all": 1}"#, "all"),
-            (r#"{"run": -1}"#, "run"),
-            (r#"{"runs": 1}"#, "runs"),
-        ] {
+        for (body, field) in
+            [(r#"{"all": 1}"#, "all"), (r#"{"run": -1}"#, "run"), (r#"{"runs": 1}"#, "runs")]
+        {
             retry(&world, job, body).await.refused(400, "invalid_field", field);
         }
         let path = format!("/v1/jobs/{job}/retry");

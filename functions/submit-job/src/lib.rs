@@ -13,9 +13,7 @@ use shared::{
     service::Service,
     wire::{
         Body, Problem, RangeAsked, Reply, Request, openapi,
-        submit::{
-            JobBody, QUERY_FIELDS, Submission, check_client_token, from_query, in_query,
-        },
+        submit::{JobBody, QUERY_FIELDS, Submission, check_client_token, from_query, in_query},
         views::JobView,
     },
 };

@@ -6,6 +6,7 @@ use shared::function::DynAction;
 pub fn api() -> Vec<Box<dyn DynAction>> {
     vec![
         Box::new(submit_job::SubmitJob),
+        Box::new(try_job::TryJob),
         Box::new(get_job::GetJob),
         Box::new(list_jobs::ListJobs),
         Box::new(cancel_job::CancelJob),

@@ -161,11 +161,7 @@ pub(super) async fn observe_all(service: &Service, known: &[Known]) -> Result<()
 
 /// Acts on what was seen of an attempt, if its job, read after that, does not
 /// know better.
-async fn settle(
-    service: &Service,
-    attempt: AttemptKey,
-    sighting: Sighting,
-) -> Result<(), Problem> {
+async fn settle(service: &Service, attempt: AttemptKey, sighting: Sighting) -> Result<(), Problem> {
     let found = record::load_any(service, attempt.job()).await?;
     let Some((row, job)) = found.filter(|(_, job)| job.is_live(attempt.attempt)) else {
         return match sighting {

@@ -27,3 +27,4 @@ pub mod slots;
 pub mod submit;
 pub mod sweep;
 pub mod transcript;
+pub mod trial;

@@ -10,12 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    jobs::{self, Filter},
     record,
     rows::{self, QueueKey},
     slots,
 };
 use crate::{
-    job::{AttemptId, Job, JobKey, Name, ProjectId, Resources, TaskSpec},
+    job::{AttemptId, JobKey, Name, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
     wire::{Problem, submit::Submission, views::QueueView},
@@ -288,25 +289,25 @@ pub async fn delete(service: &Service, key: &QueueKey) -> Result<(), Problem> {
         Err(TableError::Stale(_)) => {
             Err(Problem::conflict("queue_changed", "the queue was changed at the same time"))
         }
-        deleted => Ok(deleted?),
+        deleted => {
+            service.queues.forget(key);
+            Ok(deleted?)
+        }
     }
 }
 
 /// Whether a job of the queue is not over, in whatever state it is: what waits
 /// for another task or its image is not in line yet.
 async fn has_open_jobs(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
-    let mut query = Query { limit: 500, ..Query::index(Index::Open, key.project.to_string()) };
+    let states = ["queued", "running", "stopping"].map(str::to_owned).into();
+    let filter = Filter { states, queue: Some(key.name.to_string()), ..Filter::default() };
+    let mut after = None;
     loop {
-        let page = service.platform.table.query(&query).await?;
-        for row in &page.rows {
-            if rows::read::<Job>(row)?.queue == key.name {
-                return Ok(true);
-            }
+        let (found, next) = jobs::list(service, key.project, &filter, after, 1).await?;
+        if !found.is_empty() || next.is_none() {
+            return Ok(!found.is_empty());
         }
-        query.cursor = page.cursor;
-        if query.cursor.is_none() {
-            return Ok(false);
-        }
+        after = next;
     }
 }
 
@@ -352,7 +353,8 @@ pub(super) async fn free(
 ) -> Result<bool, Problem> {
     // What it weighs is told by nobody but the slot itself.
     let members = live(service, key).await?;
-    let Some(member) = members.into_iter().find(|slot| slots::attempt(slot) == Some(attempt)) else {
+    let Some(member) = members.into_iter().find(|slot| slots::attempt(slot) == Some(attempt))
+    else {
         return Ok(false);
     };
     let leave = Op::Leave { key: rows::slots(key), member };

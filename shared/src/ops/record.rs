@@ -217,9 +217,8 @@ fn freed(before: &Job, after: &Job) -> Vec<Op> {
     let key = rows::slots(&QueueKey::of(before));
     let live = after.live_attempts();
     let ended = before.live_attempts().into_iter().filter(|attempt| !live.contains(attempt));
-    let slot = |attempt: AttemptId| {
-        slots::member(attempt, before.tasks[attempt.task as usize].resources)
-    };
+    let slot =
+        |attempt: AttemptId| slots::member(attempt, before.tasks[attempt.task as usize].resources);
     ended.map(|attempt| Op::Leave { key: key.clone(), member: slot(attempt) }).collect()
 }
 

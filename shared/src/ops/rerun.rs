@@ -102,9 +102,10 @@ async fn task_request(
         let mode = input.mode.map(|mode| format!("{mode:o}"));
         json!({ "path": input.path, "source": source(&input.source), "mode": mode })
     });
-    let after = task.after.iter().map(|edge| {
-        json!({ "task": spec.tasks[edge.task as usize].name, "when": edge.when })
-    });
+    let after = task
+        .after
+        .iter()
+        .map(|edge| json!({ "task": spec.tasks[edge.task as usize].name, "when": edge.when }));
     Ok(json!({
         "name": name, "image": image, "entrypoint": entrypoint, "command": command,
         "env": env, "secret_env": secrets, "workdir": workdir, "user": user,
@@ -139,7 +140,8 @@ async fn task_request(
 fn source(source: &Source) -> Value {
     match source {
         Source::Inline(base64) => {
-            let text = BASE64.decode(base64.as_bytes()).ok().and_then(|b| String::from_utf8(b).ok());
+            let text =
+                BASE64.decode(base64.as_bytes()).ok().and_then(|b| String::from_utf8(b).ok());
             text.map_or_else(|| json!({ "base64": base64 }), |text| json!({ "inline": text }))
         }
         Source::Object { bucket, key } => json!({ "object": format!("{bucket}/{key}") }),

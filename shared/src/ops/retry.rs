@@ -41,14 +41,14 @@ pub async fn retry(service: &Service, key: JobKey, again: Again) -> Result<Job, 
         let event = Event::RetryAsked { all: again.all };
         let next = job.after(&event, service.platform.clock.now())?;
         let queue = QueueKey::of(&job);
-        if queues::load(service, &queue).await?.is_none() {
+        if queues::known(service, &queue).await?.is_none() {
             let detail = format!("the project no longer has the queue `{}`", queue.name);
             return Err(Problem::conflict("no_queue", detail));
         }
         service.backlog.admit(&service.platform, key.project, service.limits.open_jobs).await?;
         // Written on the row that was read: what became of the job meanwhile,
         // another run included, is looked at anew.
-        let put = record::replace(service, &row, &next);
+        let (put, _) = record::replace(service, &row, &next);
         match service.platform.table.commit(vec![put]).await {
             Ok(()) => {
                 record::diary(&job, &next, &event);

@@ -22,7 +22,10 @@ pub fn attempt(member: &str) -> Option<AttemptId> {
 
 /// The limit of so many attempts, which may have so much together.
 pub fn limit(attempts: u32, cpu_millis: Option<u32>, memory_mib: Option<u32>) -> SetLimit {
-    SetLimit { members: attempts, weights: [cpu_millis, memory_mib].map(|most| most.map(u64::from)) }
+    SetLimit {
+        members: attempts,
+        weights: [cpu_millis, memory_mib].map(|most| most.map(u64::from)),
+    }
 }
 
 /// Whether an attempt that takes `resources` can have a slot beside what holds

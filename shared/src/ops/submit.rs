@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    images, leases, objects, queues, record, rerun,
+    images, leases, objects,
+    queues::{self, Queue},
+    record, rerun,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -55,13 +57,7 @@ pub async fn submit(
     stdin: Option<ByteStream>,
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
-    let queue = QueueKey { project, name: submission.spec.queue.clone() };
-    let Some(settings) = queues::known(service, &queue).await? else {
-        let rule = format!("the project has no queue `{}`", queue.name);
-        return Err(Problem::invalid("queue", rule));
-    };
-    settings.prepare(&mut submission)?;
-    name_registered_images(service, project, &mut submission.spec).await?;
+    prepare(service, project, &mut submission).await?;
     let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
     seal_secrets(service, key, &mut submission);
     check_size(service, &submission.spec)?;
@@ -117,6 +113,24 @@ pub async fn submit(
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// Fills in what the project knows: what the queue gives, what names stand for.
+/// Refuses what the queue cannot take.
+pub(super) async fn prepare(
+    service: &Service,
+    project: ProjectId,
+    submission: &mut Submission,
+) -> Result<Queue, Problem> {
+    let key = QueueKey { project, name: submission.spec.queue.clone() };
+    let Some(queue) = queues::known(service, &key).await? else {
+        let rule = format!("the project has no queue `{}`", key.name);
+        return Err(Problem::invalid("queue", rule));
+    };
+    queue.prepare(submission)?;
+    name_registered_images(service, project, &mut submission.spec).await?;
+    check_size(service, &submission.spec)?;
+    Ok(queue)
 }
 
 /// The job that an earlier request with this token made.

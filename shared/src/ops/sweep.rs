@@ -193,8 +193,5 @@ pub async fn adopt(service: &Service) -> Result<(), Problem> {
 pub async fn sweep(service: &Service) -> Result<(), Problem> {
     containers(service).await?;
     duties(service, true).await?;
-    for queue in queues(service).await? {
-        dispatch::dispatch(service, &queue).await?;
-    }
-    Ok(())
+    dispatch::dispatch_all(service, queues(service).await?).await
 }

@@ -19,8 +19,8 @@ pub use objects::{
     Range, SignedUrl, StoredObject, collect, one_chunk,
 };
 pub use runtime::{
-    Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
-    RuntimeError, Sighting,
+    Admission, Charge, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError,
+    Runtime, RuntimeError, Sighting,
 };
 pub use set::{SetLimit, SetSize};
 pub use table::{

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{
     Command, Common, cancel, client::Client, delete, images, interrupts::Interrupts, jobs, keys,
-    logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show, submit, token,
-    verdict, wait,
+    logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show, submit,
+    token, verdict, wait,
 };
 
 /// What a command works with.

@@ -51,9 +51,7 @@ pub(super) fn response(reply: Reply) -> axum::response::Response {
     let body = match reply.body {
         Body::Empty => axum::body::Body::empty(),
         Body::Bytes(bytes) => axum::body::Body::from(bytes),
-        Body::Stream { stream, .. } | Body::Pieces(stream) => {
-            axum::body::Body::from_stream(stream)
-        }
+        Body::Stream { stream, .. } | Body::Pieces(stream) => axum::body::Body::from_stream(stream),
     };
     let mut response = axum::response::Response::new(body);
     *response.status_mut() = reply.status;

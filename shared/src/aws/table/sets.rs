@@ -222,9 +222,9 @@ pub(super) fn note(set: &Key, member: &str, limit: SetLimit) -> Write {
     // What nobody may join, or not he, is full without having been counted.
     let never = measures.iter().any(|(_, left)| *left < 0);
     let condition = (!never).then(|| {
-        let beyond = measures.iter().map(|(name, left)| {
-            format!("{} > {}", terms.name(name), terms.value(number(*left)))
-        });
+        let beyond = measures
+            .iter()
+            .map(|(name, left)| format!("{} > {}", terms.name(name), terms.value(number(*left))));
         beyond.collect::<Vec<_>>().join(" OR ")
     });
     Write { key: at_head(set), change: Change::Update(update), condition, terms }
