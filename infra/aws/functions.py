@@ -141,9 +141,12 @@ REACTS = ["get", "query", "index", "write", "tasks"]
 # What each function may do; every folder has its line.
 FUNCTIONS = {
     "submit-job": ["get", "query", "index", "write", "write job", "delete job", *SEES_ARCHIVES],
+    "try-job": ["get", "query", "index", "images"],
     "get-job": ["get", "query", "index"],
     "list-jobs": ["get", "query", "index"],
     "cancel-job": ["get", "query", "index", "write"],
+    "retry-job": ["get", "query", "index", "write"],
+    "change-jobs": ["get", "query", "index", "write"],
     "delete-job": ["get", "write"],
     "get-output": ["get", *SEES_ARCHIVES],
     "read-logs": ["get", "query", *SEES_ARCHIVES],
@@ -151,8 +154,9 @@ FUNCTIONS = {
     "get-object": ["get", "list", "read user", "passing"],
     "list-objects": ["get", "list"],
     "delete-object": ["get", "delete user"],
-    "put-queue": ["get", "query", "write"],
-    "list-queues": ["get", "query"],
+    "put-queue": ["get", "query", "index", "write"],
+    "list-queues": ["get", "query", "index"],
+    "delete-queue": ["get", "query", "index", "write"],
     "put-image": ["get", "write"],
     "list-images": ["get", "query"],
     "delete-image": ["get", "write"],
@@ -172,6 +176,8 @@ FUNCTIONS = {
     "sweep-jobs": [*REACTS, "images", "list", "delete job"],
 }
 
+# Images are looked up by who runs them, and by who tells what would be run.
+LOOKS_UP = {"try-job"}
 # By an invocation that IAM permits, and by nothing else.
 OPERATORS = {"create-project"}
 # Who waits at the API is sent off after half a minute. These have a URL of
@@ -290,7 +296,7 @@ def function(name):
             "!If [ReservedAgents, !Ref AgentConcurrency, !Ref AWS::NoValue]\n"
         )
     found = route(name)
-    if not found:
+    if not found or name in LOOKS_UP:
         more += TASKS
     lines = "".join(f"              - {statement}\n" for statement in statements)
     text = FUNCTION.format(

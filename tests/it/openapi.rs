@@ -15,11 +15,14 @@ stories! {
         every_route_but_the_open_ones_asks_who_it_is;
 }
 
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 30] = [
     ("post", "/v1/jobs"),
+    ("post", "/v1/jobs/dry-run"),
     ("get", "/v1/jobs"),
     ("get", "/v1/jobs/{job}"),
     ("post", "/v1/jobs/{job}/cancel"),
+    ("post", "/v1/jobs/{job}/retry"),
+    ("post", "/v1/jobs/bulk"),
     ("delete", "/v1/jobs/{job}"),
     ("get", "/v1/jobs/{job}/output"),
     ("get", "/v1/jobs/{job}/logs"),
@@ -30,6 +33,7 @@ const ROUTES: [(&str, &str); 26] = [
     ("delete", "/v1/objects/{bucket}/{key}"),
     ("put", "/v1/queues/{queue}"),
     ("get", "/v1/queues"),
+    ("delete", "/v1/queues/{queue}"),
     ("put", "/v1/images/{image}"),
     ("get", "/v1/images"),
     ("delete", "/v1/images/{image}"),

@@ -46,7 +46,7 @@ impl Action for ListJobs {
         describe
             .summary("List jobs, newest first")
             .text("A page may be short, or empty, and not be the last: the last has no `next`.")
-            .query("state", "Only jobs in this state.")
+            .query("state", "Only jobs in this state; repeatable.")
             .query("queue", "Only jobs of this queue.")
             .query("name", "Only jobs of this name.")
             .query("tag", "Only jobs with this label, `key=value`; repeatable.")
@@ -58,8 +58,8 @@ impl Action for ListJobs {
 
 fn filter(request: &Request) -> Result<Filter, Problem> {
     let text = |name: &str| request.query(name).map(str::to_owned);
-    let state = text("state");
-    if state.as_deref().is_some_and(|state| !JOB_STATES.contains(&state)) {
+    let states: Vec<_> = request.query_all("state").map(str::to_owned).collect();
+    if states.iter().any(|state| !JOB_STATES.contains(&state.as_str())) {
         return Err(Problem::invalid("state", format!("it is one of {}", JOB_STATES.join(", "))));
     }
     let tag = |pair: &str| match pair.split_once('=') {
@@ -67,7 +67,7 @@ fn filter(request: &Request) -> Result<Filter, Problem> {
         _ => Err(Problem::invalid("tag", "it is `key=value`")),
     };
     let tags = request.query_all("tag").map(tag).collect::<Result<_, _>>()?;
-    Ok(Filter { state, queue: text("queue"), name: text("name"), tags })
+    Ok(Filter { states, queue: text("queue"), name: text("name"), tags })
 }
 
 #[cfg(test)]
@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(pages(&world, "tag=p=odd&tag=n=59").await.0, ids[..1]);
         assert_eq!(pages(&world, "tag=p=even&tag=n=59").await.0, ids[..0]);
         assert_eq!(pages(&world, "state=queued&limit=7").await.0, ids);
-        assert_eq!(pages(&world, "state=succeeded").await.0, ids[..0]);
+        assert_eq!(pages(&world, "state=queued&state=running&limit=7").await.0, ids);
+        assert_eq!(pages(&world, "state=succeeded&state=failed").await.0, ids[..0]);
         assert_eq!(pages(&world, "queue=default&limit=50").await.0, ids);
         assert_eq!(pages(&world, "queue=other").await.0, ids[..0]);
     }

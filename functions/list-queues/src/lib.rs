@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::{
     auth,
     function::{Action, Route},
-    ops::{queues, rows::QueueKey},
+    ops::queues,
     service::Service,
     wire::{Problem, Reply, Request, openapi, views::QueueView},
 };
@@ -29,11 +29,9 @@ impl Action for ListQueues {
     async fn handle(&self, service: &Service, request: Request) -> Result<Reply, Problem> {
         let who = auth::authenticate(service, &request).await?;
         request.only_query(&[])?;
-        let views = queues::list(service, who.project).await?.into_iter().map(|queue| async move {
-            let key = QueueKey { project: who.project, name: queue.name.clone() };
-            let running = queues::live(service, &key).await?.len();
-            Ok::<_, Problem>(QueueView::of(&queue, running))
-        });
+        let listed = queues::list(service, who.project).await?;
+        let views: Vec<_> =
+            listed.iter().map(|queue| queues::view(service, who.project, queue)).collect();
         let queues = stream::iter(views).buffered(8).try_collect().await?;
         Ok(Reply::json(StatusCode::OK, &QueuesView { queues }))
     }
@@ -59,7 +57,7 @@ mod tests {
     async fn every_queue_is_listed_with_what_runs_in_it() {
         let world = World::new().await;
         let key = QueueKey { project: world.project, name: "b".parse().expect("a name") };
-        let change = QueueChange { paused: Some(true), limit: Some(2) };
+        let change = QueueChange { paused: Some(true), limit: Some(2), ..QueueChange::default() };
         queues::put(&world.service, &key, change).await.expect("it is made");
         let job = world.submit(r#"{"image": "a"}"#).await.id;
         world.start(job).await;

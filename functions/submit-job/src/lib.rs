@@ -7,15 +7,13 @@ use http::{HeaderName, StatusCode, header};
 use shared::{
     auth,
     function::{Action, Route},
-    job::Job,
-    ops::{jobs, output, submit},
+    job::{Job, ProjectId},
+    ops::{jobs, output, rerun, submit},
     platform::ByteStream,
     service::Service,
     wire::{
         Body, Problem, RangeAsked, Reply, Request, openapi,
-        submit::{
-            JobBody, JobRequest, QUERY_FIELDS, Submission, check_client_token, from_query, in_query,
-        },
+        submit::{JobBody, QUERY_FIELDS, Submission, check_client_token, from_query, in_query},
         views::JobView,
     },
 };
@@ -34,7 +32,7 @@ impl Action for SubmitJob {
         let mut asked = if is_told_by_query(&request) {
             Asked::by_query(service, &mut request)?
         } else {
-            Asked::by_json(service, &mut request).await?
+            Asked::by_json(service, &mut request, who.project).await?
         };
         let given = asked.submission.client_token.take();
         asked.submission.client_token = one_token(token, given)?;
@@ -81,11 +79,15 @@ struct Asked {
 }
 
 impl Asked {
-    async fn by_json(service: &Service, request: &mut Request) -> Result<Self, Problem> {
+    async fn by_json(
+        service: &Service,
+        request: &mut Request,
+        project: ProjectId,
+    ) -> Result<Self, Problem> {
         request.only_query(&["wait"])?;
         let sent = request.bytes("the job", service.limits.request_bytes).await?;
-        let (job, tasks) = JobRequest::parse(&sent).map_err(|problem| hinted(problem, &sent))?;
-        let submission = job.check(tasks, &service.limits)?;
+        let submission = rerun::submission(service, project, &sent).await;
+        let submission = submission.map_err(|problem| hinted(problem, &sent))?;
         Ok(Asked { submission, sent: sent.into(), stdin: None })
     }
 

@@ -224,7 +224,7 @@ async fn lives(table: &Arc<RedbTable>, writers: usize, lasting: Duration) -> Fal
                     let put = Op::Put(record.clone(), expect, row(version));
                     let (key, member) = (slots.clone(), id.clone());
                     let ops = match version {
-                        1 => vec![Op::Join { key, member, limit: 1000 }, put],
+                        1 => vec![Op::Join { key, member, limit: 1000.into() }, put],
                         4 => vec![put, Op::Leave { key, member }],
                         _ => vec![put],
                     };

@@ -6,9 +6,12 @@ use shared::function::DynAction;
 pub fn api() -> Vec<Box<dyn DynAction>> {
     vec![
         Box::new(submit_job::SubmitJob),
+        Box::new(try_job::TryJob),
         Box::new(get_job::GetJob),
         Box::new(list_jobs::ListJobs),
         Box::new(cancel_job::CancelJob),
+        Box::new(retry_job::RetryJob),
+        Box::new(change_jobs::ChangeJobs),
         Box::new(delete_job::DeleteJob),
         Box::new(get_output::GetOutput),
         Box::new(read_logs::ReadLogs),
@@ -19,6 +22,7 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
         Box::new(delete_object::DeleteObject),
         Box::new(put_queue::PutQueue),
         Box::new(list_queues::ListQueues),
+        Box::new(delete_queue::DeleteQueue),
         Box::new(put_image::PutImage),
         Box::new(list_images::ListImages),
         Box::new(delete_image::DeleteImage),

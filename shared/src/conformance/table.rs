@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::{fresh, in_seconds as soon};
 use crate::platform::{
-    Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted,
+    Expect, Index, Key, Mark, Op, Page, Query, Row, SetLimit, SetSize, Staged, Table, TableError,
+    Wanted, set::weighed,
 };
 
 super::suite! {
@@ -78,6 +79,10 @@ super::suite! {
     a_staged_change_that_is_refused_stops_what_follows,
     what_comes_after_a_refused_commit_is_not_carried_out,
     a_set_holds_a_thousand_members,
+    a_set_takes_no_more_than_its_members_may_weigh,
+    a_set_of_many_members_weighs_what_they_do,
+    joins_at_once_never_exceed_a_weight,
+    weights_are_exact_after_joins_and_leaves_at_once,
     a_change_wakes_who_waits_for_it,
     a_first_put_and_a_removal_wake_too,
     what_has_changed_already_is_not_waited_for,
@@ -211,7 +216,7 @@ pub async fn a_commit_is_whole_or_absent(table: &dyn Table) {
             Op::Put(kept.clone(), Expect::Version(1), plain("after")),
             Op::Delete(gone.clone(), Expect::Version(1)),
             Op::Put(new.clone(), Expect::Absent, plain("after")),
-            Op::Join { key: set.clone(), member: "m".to_owned(), limit: 1 },
+            Op::Join { key: set.clone(), member: "m".to_owned(), limit: 1.into() },
             Op::Put(odd.clone(), expect, plain("after")),
         ]
     };
@@ -237,7 +242,7 @@ pub async fn the_first_change_that_fails_decides(table: &dyn Table) {
     join(table, &full, "m", 1).await.unwrap();
     let exists = Op::Put(taken.clone(), Expect::Absent, plain("y"));
     let stale = Op::Check(absent.clone(), Expect::Version(1));
-    let crowded = Op::Join { key: full.clone(), member: "n".to_owned(), limit: 1 };
+    let crowded = Op::Join { key: full.clone(), member: "n".to_owned(), limit: 1.into() };
     let put = Op::Put(fine.clone(), Expect::Absent, plain("y"));
 
     let first = [put.clone(), exists.clone(), stale.clone(), crowded.clone()];
@@ -753,7 +758,7 @@ pub async fn a_join_and_a_put_are_one_commit(table: &dyn Table) {
     let [set, row] = keys(["set", "row"]);
     let claim = |member: &str, version| {
         vec![
-            Op::Join { key: set.clone(), member: member.to_owned(), limit: 1 },
+            Op::Join { key: set.clone(), member: member.to_owned(), limit: 1.into() },
             Op::Put(row.clone(), version, plain(member)),
         ]
     };
@@ -776,7 +781,7 @@ pub async fn what_is_staged_is_all_there_in_the_end(table: &dyn Table) {
     let [set, other, first, a, b, last] = keys(["set", "other", "first", "a", "b", "last"]);
     put(table, &last, Expect::Absent, "x").await.unwrap();
     let member = || "m".to_owned();
-    let join = |key: &Key| Op::Join { key: key.clone(), member: member(), limit: 1 };
+    let join = |key: &Key| Op::Join { key: key.clone(), member: member(), limit: 1.into() };
     table.commit(vec![join(&other)]).await.unwrap();
     let staged = Staged {
         before: vec![
@@ -817,7 +822,7 @@ pub async fn a_staged_change_that_is_refused_stops_what_follows(table: &dyn Tabl
     assert_exists(&table.commit_staged(staged(exists)).await, &there);
     let stale = Op::Check(there.clone(), Expect::Version(7));
     assert_stale(&table.commit_staged(staged(stale)).await, &there);
-    let full = Op::Join { key: set.clone(), member: "m".to_owned(), limit: 0 };
+    let full = Op::Join { key: set.clone(), member: "m".to_owned(), limit: 0.into() };
     assert_full(&table.commit_staged(staged(full)).await, &set);
 
     assert_body(table, &there, Some("there")).await;
@@ -858,6 +863,93 @@ pub async fn a_set_holds_a_thousand_members(table: &dyn Table) {
     let expected: Vec<String> = (0..1000).map(member).collect();
     assert_eq!(table.members(&key).await.unwrap(), expected);
     assert_full(&join(table, &key, "one more", 1000).await, &key);
+}
+
+pub async fn a_set_takes_no_more_than_its_members_may_weigh(table: &dyn Table) {
+    let key = key("set");
+    let (wide, narrow) = (at_most(9, 10, 10), at_most(9, 10, 4));
+    assert_full(&join(table, &key, "none*11*0", wide).await, &key);
+    join(table, &key, "a*4*1", wide).await.unwrap();
+    join(table, &key, "b*5*2", wide).await.unwrap();
+    assert_full(&join(table, &key, "c*2*0", wide).await, &key);
+    assert_full(&join(table, &key, "c*0*2", narrow).await, &key);
+    join(table, &key, "c*1*1", narrow).await.unwrap();
+    // What weighs nothing may come, as long as there is a place for it; and who
+    // is in may stay, though nobody else like him could come.
+    join(table, &key, "d", narrow).await.unwrap();
+    assert_full(&join(table, &key, "e", at_most(4, 99, 99)).await, &key);
+    join(table, &key, "b*5*2", at_most(1, 1, 1)).await.unwrap();
+    // He leaves with what he came with, and not twice.
+    leave(table, &key, "a*4*1").await;
+    leave(table, &key, "a*4*1").await;
+    leave(table, &key, "b*4*1").await;
+    assert_full(&join(table, &key, "f*5*0", narrow).await, &key);
+    join(table, &key, "f*4*0", narrow).await.unwrap();
+    assert_eq!(table.members(&key).await.unwrap(), ["b*5*2", "c*1*1", "d", "f*4*0"]);
+}
+
+pub async fn a_set_of_many_members_weighs_what_they_do(table: &dyn Table) {
+    let key = key("set");
+    let member = |n: u32| weighed(&format!("{n:02}"), [n, 1]);
+    for n in 0..40 {
+        join(table, &key, &member(n), at_most(100, 780, 40)).await.unwrap();
+    }
+    assert_full(&join(table, &key, "x*1*0", at_most(100, 780, 99)).await, &key);
+    assert_full(&join(table, &key, "x*0*1", at_most(100, 999, 40)).await, &key);
+    // Early and late members, wherever they are kept.
+    for n in [1, 39] {
+        leave(table, &key, &member(n)).await;
+    }
+    assert_full(&join(table, &key, "x*41*0", at_most(100, 780, 40)).await, &key);
+    assert_full(&join(table, &key, "x*40*3", at_most(100, 780, 40)).await, &key);
+    join(table, &key, "x*40*2", at_most(100, 780, 40)).await.unwrap();
+}
+
+pub async fn joins_at_once_never_exceed_a_weight(table: &dyn Table) {
+    let key = key("set");
+    let member = |n: u32| weighed(&format!("{n:02}"), [n % 7, n % 5]);
+    let limit = at_most(30, 50, 60);
+    let joins = join_all((0..40).map(|n| {
+        let (member, key) = (member(n), &key);
+        async move { join(table, key, &member, limit).await }
+    }))
+    .await;
+
+    let members = table.members(&key).await.unwrap();
+    let size = SetSize::of(&members);
+    assert!(size.is_within(limit), "{size:?}");
+    for (n, joined) in (0..).zip(joins) {
+        let inside = members.contains(&member(n));
+        match joined {
+            Ok(()) => assert!(inside, "{n} has joined, and is not there"),
+            refused => {
+                assert_full(&refused, &key);
+                // Nobody leaves, so there is no more room now than there was.
+                assert!(!inside && !size.with(&member(n)).is_within(limit), "{n} had room");
+            }
+        }
+    }
+}
+
+pub async fn weights_are_exact_after_joins_and_leaves_at_once(table: &dyn Table) {
+    let key = key("set");
+    let member = |when: &str, n: u32| weighed(&format!("{when}{n:02}"), [n, 2 * n]);
+    for n in 0..20 {
+        join(table, &key, &member("old", n), 100).await.unwrap();
+    }
+    join_all((0..20).map(|n| {
+        let key = &key;
+        async move {
+            leave(table, key, &member("old", n)).await;
+            join(table, key, &member("new", n), 100).await.unwrap();
+            leave(table, key, &member("old", n)).await;
+        }
+    }))
+    .await;
+    assert_eq!(SetSize::of(table.members(&key).await.unwrap()).weights, [190, 380]);
+    assert_full(&join(table, &key, "x*1*1", at_most(99, 190, 999)).await, &key);
+    assert_full(&join(table, &key, "x*1*1", at_most(99, 999, 380)).await, &key);
+    join(table, &key, "x*1*1", at_most(99, 191, 381)).await.unwrap();
 }
 
 pub async fn a_change_wakes_who_waits_for_it(table: &dyn Table) {
@@ -970,9 +1062,18 @@ async fn delete(table: &dyn Table, key: &Key, expect: Expect) -> Result<(), Tabl
     table.commit(vec![Op::Delete(key.clone(), expect)]).await
 }
 
-async fn join(table: &dyn Table, key: &Key, member: &str, limit: u32) -> Result<(), TableError> {
+fn at_most(members: u32, first: u64, second: u64) -> SetLimit {
+    SetLimit { members, weights: [Some(first), Some(second)] }
+}
+
+async fn join(
+    table: &dyn Table,
+    key: &Key,
+    member: &str,
+    limit: impl Into<SetLimit>,
+) -> Result<(), TableError> {
     let (key, member) = (key.clone(), member.to_owned());
-    table.commit(vec![Op::Join { key, member, limit }]).await
+    table.commit(vec![Op::Join { key, member, limit: limit.into() }]).await
 }
 
 async fn leave(table: &dyn Table, key: &Key, member: &str) {

@@ -151,6 +151,15 @@ pub(super) fn image_of(job: &Job, id: AttemptId) -> Option<&ResolvedImage> {
     }
 }
 
+/// The variables that tell a process where in its job it is.
+pub(super) const OWN_VARIABLES: [&str; 5] = [
+    "TARPON_JOB_ID",
+    "TARPON_TASK_NAME",
+    "TARPON_INSTANCE_INDEX",
+    "TARPON_INSTANCE_COUNT",
+    "TARPON_ATTEMPT_NUMBER",
+];
+
 /// The image's variables, the spec's over them, the secret ones over those,
 /// and where in its job the process is.
 fn environment(
@@ -170,13 +179,14 @@ fn environment(
         })?;
         env.insert(name.clone(), secret.reveal().to_owned());
     }
-    env.extend([
-        ("TARPON_JOB_ID".into(), id.job.to_string()),
-        ("TARPON_TASK_NAME".into(), task.name.to_string()),
-        ("TARPON_INSTANCE_INDEX".into(), id.instance.to_string()),
-        ("TARPON_INSTANCE_COUNT".into(), task.instances.to_string()),
-        ("TARPON_ATTEMPT_NUMBER".into(), id.number.to_string()),
-    ]);
+    let own = [
+        id.job.to_string(),
+        task.name.to_string(),
+        id.instance.to_string(),
+        task.instances.to_string(),
+        id.number.to_string(),
+    ];
+    env.extend(OWN_VARIABLES.map(str::to_owned).into_iter().zip(own));
     Ok(env)
 }
 

@@ -55,15 +55,9 @@ impl Backlog {
         project: ProjectId,
         limit: usize,
     ) -> Result<(), Problem> {
-        let now = platform.clock.now();
         // Held during the count, so that of many that wait for one, one counts.
         let mut counts = self.counts.lock().await;
-        let known = counts.get(&project).copied();
-        let count = if let Some(count) = known.filter(|count| count.is_good(limit, now)) {
-            count
-        } else {
-            Count { open: open_jobs(platform, project, limit).await?, added: 0, at: now }
-        };
+        let count = counted(&counts, platform, project, limit).await?;
         if count.open >= limit {
             counts.insert(project, count);
             let detail = format!("the project has {limit} unfinished jobs, and may not have more");
@@ -72,6 +66,30 @@ impl Backlog {
         counts.insert(project, Count { open: count.open + 1, added: count.added + 1, ..count });
         Ok(())
     }
+
+    /// How many unfinished jobs the project has, as far as `limit`.
+    pub async fn count(
+        &self,
+        platform: &Platform,
+        project: ProjectId,
+        limit: usize,
+    ) -> Result<usize, Problem> {
+        let counts = self.counts.lock().await;
+        Ok(counted(&counts, platform, project, limit).await?.open)
+    }
+}
+
+async fn counted(
+    counts: &HashMap<ProjectId, Count>,
+    platform: &Platform,
+    project: ProjectId,
+    limit: usize,
+) -> Result<Count, Problem> {
+    let now = platform.clock.now();
+    if let Some(count) = counts.get(&project).filter(|count| count.is_good(limit, now)) {
+        return Ok(*count);
+    }
+    Ok(Count { open: open_jobs(platform, project, limit).await?, added: 0, at: now })
 }
 
 impl Count {

@@ -2,29 +2,34 @@
 //!
 //! Strict order within a queue: priority, then age. The head of a queue that
 //! finds no room is waited for, so that small jobs do not starve a big one.
+//! What asks for more than its queue may ever have waits beside that order
+//! until the queue is given more: nobody is served by waiting for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use tracing::{instrument, warn};
 
 use super::{
     attempts, duties, queues, record,
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
-    job::{AttemptEvent, AttemptKey, Cause, Event, Job},
+    job::{AttemptEvent, AttemptId, AttemptKey, Cause, Event, Job},
     platform::{
-        Admission, Expect, Index, Launch, Op, Query, Row, RuntimeError, Staged, TableError,
+        Admission, Expect, Index, Key, Launch, Op, Query, Row, RuntimeError, SetLimit, Staged,
+        TableError,
     },
     service::Service,
     wire::Problem,
 };
 
-/// How many claims one call makes before it hands them over.
-const BATCH: usize = 16;
+/// How many claims one call makes before it hands them over, if nobody else
+/// waits for his.
+pub const BATCH: usize = 16;
 
 /// Why dispatching a queue came to an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
     /// Nothing waits that could be claimed.
     Drained,
@@ -33,7 +38,12 @@ pub enum Blocked {
     /// Every slot of the queue is taken.
     QueueFull,
     /// The runtime has no room for the head of the queue.
-    NoRoom,
+    NoRoom {
+        /// The attempt that is to have it.
+        head: AttemptKey,
+        /// The row that wants it.
+        row: Key,
+    },
     /// A batch is full; there may be more.
     Batch,
 }
@@ -58,11 +68,11 @@ pub struct Claims {
     pub blocked: Blocked,
 }
 
-/// Claims slots for what waits in the queue, in its order.
+/// Claims slots for what waits in the queue, in its order: `most` at most.
 #[instrument(level = "debug", name = "queue.claim", skip_all, fields(queue.name = %key.name))]
-pub async fn claim(service: &Service, key: &QueueKey) -> Result<Claims, Problem> {
+pub async fn claim(service: &Service, key: &QueueKey, most: usize) -> Result<Claims, Problem> {
     let mut claimed = Vec::new();
-    let mut query = waiting(key, BATCH);
+    let mut query = waiting(key, most.min(BATCH));
     let mut gate = None;
     loop {
         let page = service.platform.table.query(&query).await?;
@@ -70,7 +80,7 @@ pub async fn claim(service: &Service, key: &QueueKey) -> Result<Claims, Problem>
             // How the queue is set is of interest once somebody waits in it.
             let gate = match &mut gate {
                 Some(gate) => gate,
-                unseen => match Gate::of(service, key).await? {
+                unseen => match Gate::of(service, key, most).await? {
                     Some(seen) => unseen.insert(seen),
                     None => return Ok(Claims { claimed, blocked: Blocked::Paused }),
                 },
@@ -106,12 +116,15 @@ pub(super) async fn claim_at_once(
     event: &Event,
 ) -> Result<Option<Claimed>, Problem> {
     let ready = job.after(event, service.platform.clock.now())?;
-    let Some(id) = ready.claims().first().copied() else { return Ok(None) };
+    if ready.claims().is_empty() {
+        return Ok(None);
+    }
     let queue = QueueKey::of(job);
     if !service.platform.table.query(&waiting(&queue, 1)).await?.rows.is_empty() {
         return Ok(None);
     }
-    let Some(mut gate) = Gate::of(service, &queue).await? else { return Ok(None) };
+    let Some(mut gate) = Gate::of(service, &queue, 1).await? else { return Ok(None) };
+    let Some(id) = first_claim(&ready, gate.limit) else { return Ok(None) };
     let attempt = AttemptKey { project: job.project, attempt: id };
     let resources = ready.tasks[id.task as usize].resources;
     if service.platform.runtime.admit(attempt, resources).await != Admission::Admitted {
@@ -129,7 +142,8 @@ pub(super) async fn claim_at_once(
 /// What every claim of a queue has to pass.
 struct Gate<'a> {
     queue: &'a QueueKey,
-    limit: u32,
+    limit: SetLimit,
+    most: usize,
     check: Op,
     /// Whether nothing was claimed since the queue was looked at.
     is_fresh: bool,
@@ -137,11 +151,16 @@ struct Gate<'a> {
 
 impl<'a> Gate<'a> {
     /// That of the queue, unless it is paused, or gone.
-    async fn of(service: &Service, queue: &'a QueueKey) -> Result<Option<Self>, Problem> {
+    async fn of(
+        service: &Service,
+        queue: &'a QueueKey,
+        most: usize,
+    ) -> Result<Option<Self>, Problem> {
         let found = queues::load(service, queue).await?;
         Ok(found.filter(|(_, settings)| !settings.paused).map(|(row, settings)| Gate {
             queue,
-            limit: settings.limit,
+            limit: settings.slots(),
+            most,
             check: Op::Check(row.key, Expect::Version(row.version)),
             is_fresh: true,
         }))
@@ -157,15 +176,15 @@ async fn claim_job(
 ) -> Result<Blocked, Problem> {
     let key = job.key();
     loop {
-        if claimed.len() >= BATCH {
+        if claimed.len() >= gate.most {
             return Ok(Blocked::Batch);
         }
-        let Some(id) = job.claims().first().copied() else { return Ok(Blocked::Drained) };
+        let Some(id) = first_claim(&job, gate.limit) else { return Ok(Blocked::Drained) };
         let attempt = AttemptKey { project: key.project, attempt: id };
         let resources = job.tasks[id.task as usize].resources;
         let unclaimable = match service.platform.runtime.admit(attempt, resources).await {
             Admission::Admitted => None,
-            Admission::Full => return Ok(Blocked::NoRoom),
+            Admission::Full => return Ok(Blocked::NoRoom { head: attempt, row: row.key }),
             Admission::TooLarge(why) => Some(why),
         };
         match (take(service, gate, &row, &job, attempt).await?, unclaimable) {
@@ -213,7 +232,8 @@ async fn take(
     let id = attempt.attempt;
     let event = Event::Attempt(id, AttemptEvent::Claimed);
     let next = job.after(&event, service.platform.clock.now())?;
-    let join = Op::Join { key: rows::slots(gate.queue), member: id.to_string(), limit: gate.limit };
+    let member = slots::member(id, job.tasks[id.task as usize].resources);
+    let join = Op::Join { key: rows::slots(gate.queue), member, limit: gate.limit };
     let looked = std::mem::take(&mut gate.is_fresh);
     let check = (!looked).then(|| gate.check.clone());
     let (put, replaced) = record::replace(service, row, &next);
@@ -231,6 +251,12 @@ async fn take(
         TableError::Stale(_) => Ok(Taken::QueueChanged),
         other => Err(other.into()),
     }
+}
+
+/// The first attempt of the job that wants a slot and could ever have one.
+pub(super) fn first_claim(job: &Job, limit: SetLimit) -> Option<AttemptId> {
+    let resources = |id: &AttemptId| job.tasks[id.task as usize].resources;
+    job.claims().into_iter().find(|id| slots::ever_fits(resources(id), limit))
 }
 
 /// Gives back what a claim had taken that did not come to its end, unless
@@ -313,14 +339,48 @@ async fn refused(
 /// Claims and launches all that the queue lets start now, and waits for the
 /// launches. For hosts that end when the call does.
 pub async fn dispatch(service: &Service, key: &QueueKey) -> Result<(), Problem> {
-    loop {
-        let Claims { claimed, blocked } = claim(service, key).await?;
-        let launches = claimed.into_iter().map(|claimed| launch(service, claimed));
-        for launched in futures::future::join_all(launches).await {
-            launched?;
-        }
-        if blocked != Blocked::Batch {
-            return Ok(());
+    while batch(service, key).await? {}
+    Ok(())
+}
+
+/// The same for many queues, a batch of each in turn: so that a long one does
+/// not keep other projects waiting for as long as launches take. What cannot
+/// be done to one queue keeps no other waiting; the first problem is returned.
+pub async fn dispatch_all(service: &Service, queues: Vec<QueueKey>) -> Result<(), Problem> {
+    let mut failed = None;
+    let mut line = by_turns(queues);
+    while let Some(queue) = line.pop_front() {
+        match batch(service, &queue).await {
+            Ok(true) => line.push_back(queue),
+            Ok(false) => {}
+            Err(problem) => {
+                warn!(queue.name = %queue.name, error = %problem, "a queue was not dispatched");
+                failed.get_or_insert(problem);
+            }
         }
     }
+    failed.map_or(Ok(()), Err)
+}
+
+/// The first queue of each project, then the second of each that has two.
+fn by_turns(queues: Vec<QueueKey>) -> VecDeque<QueueKey> {
+    let mut before = BTreeMap::new();
+    let place = |queue: QueueKey| {
+        let place = before.entry(queue.project).or_insert(0_u32);
+        *place += 1;
+        (*place, queue)
+    };
+    let mut placed: Vec<_> = queues.into_iter().map(place).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, queue)| queue).collect()
+}
+
+/// Starts what fits into a batch; whether there may be more.
+async fn batch(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
+    let Claims { claimed, blocked } = claim(service, key, BATCH).await?;
+    let launches = claimed.into_iter().map(|claimed| launch(service, claimed));
+    for launched in futures::future::join_all(launches).await {
+        launched?;
+    }
+    Ok(blocked == Blocked::Batch)
 }

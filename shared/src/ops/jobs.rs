@@ -5,9 +5,11 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     attempts::{self, AttemptRecord},
-    queues,
+    dispatch,
+    queues::{self, Queue},
     record::{self, Recorded},
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
     job::{Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState},
@@ -18,9 +20,6 @@ use crate::{
         views::{JobView, UsageView, WaitingView},
     },
 };
-
-/// To here a job's position in its queue is exact.
-const POSITIONS: usize = 100;
 
 /// How many rows one list request walks at most.
 const ROWS_WALKED: usize = 1_000;
@@ -81,12 +80,30 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
     let Some((_, queue)) = queues::load(service, &key).await? else { return alone("queue_paused") };
     let reason = if queue.paused {
         "queue_paused"
-    } else if queues::live(service, &key).await?.len() >= queue.limit as usize {
+    } else if is_queue_full(service, job, &queue).await? {
         "queue_limit"
     } else {
         "capacity"
     };
     Ok(Some(WaitingView { reason, position: position(service, job).await? }))
+}
+
+/// Whether the queue has no slot for the job, or for the one that is first.
+async fn is_queue_full(service: &Service, job: &Job, queue: &Queue) -> Result<bool, Problem> {
+    let (key, limit) = (QueueKey::of(job), queue.slots());
+    let held = queues::held(service, &key).await?;
+    let has_slot = |job: &Job| {
+        let id = dispatch::first_claim(job, limit)?;
+        Some(slots::fits(held, job.tasks[id.task as usize].resources, limit))
+    };
+    if has_slot(job) != Some(true) {
+        return Ok(true);
+    }
+    // A small one waits until the first has found its place.
+    let first = Query { limit: 1, ..Query::index(Index::Queue, rows::waiting(&key)) };
+    let page = service.platform.table.query(&first).await?;
+    let first = page.rows.first().map(rows::read::<Job>).transpose()?;
+    Ok(first.is_some_and(|first| has_slot(&first) == Some(false)))
 }
 
 /// How many jobs of the queue start before this one.
@@ -95,18 +112,18 @@ async fn position(service: &Service, job: &Job) -> Result<Option<String>, Proble
     let Some(mark) = marks.get(&Index::Queue) else { return Ok(None) };
     let query = Query {
         to: Some(mark.sort.clone()),
-        limit: POSITIONS + 1,
+        limit: queues::COUNTED + 1,
         ..Query::index(Index::Queue, mark.partition.clone())
     };
     let ahead = service.platform.table.query(&query).await?.rows.len();
-    Ok(Some(if ahead > POSITIONS { format!("{POSITIONS}+") } else { ahead.to_string() }))
+    Ok(Some(queues::counted(ahead)))
 }
 
 /// What a listing is narrowed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only jobs in this state, by its word.
-    pub state: Option<String>,
+    /// Only jobs in one of these states, by their words; any without one.
+    pub states: Vec<String>,
     /// Only jobs of this queue.
     pub queue: Option<String>,
     /// Only jobs of this name.
@@ -118,7 +135,7 @@ pub struct Filter {
 impl Filter {
     fn admits(&self, job: &Job) -> bool {
         let state = crate::wire::views::job_state(job);
-        self.state.as_deref().is_none_or(|wanted| wanted == state)
+        (self.states.is_empty() || self.states.iter().any(|wanted| wanted == state))
             && self.queue.as_deref().is_none_or(|wanted| wanted == job.queue.as_str())
             && self.name.as_deref().is_none_or(|wanted| Some(wanted) == job.name.as_deref())
             && self.tags.iter().all(|(key, value)| job.tags.get(key) == Some(value))
@@ -126,7 +143,8 @@ impl Filter {
 
     /// Whether only jobs that are not over can pass.
     fn only_open(&self) -> bool {
-        matches!(self.state.as_deref(), Some("queued" | "running" | "stopping"))
+        let open = |state: &String| matches!(state.as_str(), "queued" | "running" | "stopping");
+        !self.states.is_empty() && self.states.iter().all(open)
     }
 }
 

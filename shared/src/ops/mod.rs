@@ -6,6 +6,7 @@
 
 pub mod attempts;
 pub mod backlog;
+pub mod bulk;
 pub mod bundle;
 pub mod dispatch;
 pub mod duties;
@@ -19,7 +20,11 @@ pub mod output;
 pub mod projects;
 pub mod queues;
 pub mod record;
+pub mod rerun;
+pub mod retry;
 pub mod rows;
+pub mod slots;
 pub mod submit;
 pub mod sweep;
 pub mod transcript;
+pub mod trial;

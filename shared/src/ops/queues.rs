@@ -1,26 +1,35 @@
-//! Queues: where jobs wait, and how many of them are let run at once.
+//! Queues: where jobs wait, and how many of them are let run at once, with how
+//! much of the machine.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    jobs::{self, Filter},
     record,
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
-    job::{AttemptId, JobKey, Name, ProjectId},
-    platform::{Expect, Index, Mark, Op, Query, Row, TableError, Wanted},
+    job::{AttemptId, JobKey, Name, ProjectId, Resources, TaskSpec},
+    platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
-    wire::Problem,
+    wire::{Problem, submit::Submission, views::QueueView},
 };
 
 /// The partition of the index that lists the queues of all projects.
 const ALL: &str = "queues";
+
+/// The queue that every project has.
+const DEFAULT: &str = "default";
+
+/// To here jobs that wait are counted.
+pub const COUNTED: usize = 100;
 
 /// A queue's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +42,15 @@ pub struct Queue {
     pub paused: bool,
     /// How many attempts may be live at once.
     pub limit: u32,
+    /// Thousandths of a CPU that these may have together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// MiB of memory that these may have together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    /// What a container has whose task does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -44,11 +62,88 @@ pub struct QueueChange {
     pub paused: Option<bool>,
     /// How many attempts may be live at once.
     pub limit: Option<u32>,
+    /// Thousandths of a CPU that these may have together.
+    pub cpu_millis: Option<Setting<u32>>,
+    /// MiB of memory that these may have together.
+    pub memory_mib: Option<Setting<u32>>,
+    /// What a container has whose task does not say.
+    pub resources: Option<Setting<Resources>>,
+}
+
+/// What becomes of a setting that a queue may have or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting<T> {
+    /// The queue has it.
+    To(T),
+    /// The queue no longer has it.
+    Lifted,
+}
+
+impl<T: Copy> Setting<T> {
+    fn over(change: Option<Self>, before: Option<T>) -> Option<T> {
+        match change {
+            None => before,
+            Some(Setting::To(value)) => Some(value),
+            Some(Setting::Lifted) => None,
+        }
+    }
+}
+
+impl Queue {
+    /// How much its slots may hold.
+    pub fn slots(&self) -> SetLimit {
+        slots::limit(self.limit, self.cpu_millis, self.memory_mib)
+    }
+
+    /// Fills in what the tasks leave to their queue. Refuses what could never
+    /// start from it, as it is set now.
+    pub(super) fn prepare(&self, submission: &mut Submission) -> Result<(), Problem> {
+        for (task, asked) in submission.spec.tasks.iter_mut().zip(&submission.resources) {
+            if let Some(standard) = self.resources {
+                task.resources = asked.filled(task.resources, standard);
+            }
+            if !slots::ever_fits(task.resources, self.slots()) {
+                return Err(Problem::invalid("queue", self.too_small(task)));
+            }
+        }
+        Ok(())
+    }
+
+    fn too_small(&self, task: &TaskSpec) -> String {
+        let TaskSpec { name, resources: Resources { cpu_millis, memory_mib }, .. } = task;
+        let cpus = |millis: u32| f64::from(millis) / 1_000.0;
+        match (self.cpu_millis, self.memory_mib) {
+            (Some(most), _) if most < *cpu_millis => format!(
+                "the task `{name}` asks for {} CPUs, and all that runs from `{}` together may \
+                 have {}",
+                cpus(*cpu_millis),
+                self.name,
+                cpus(most)
+            ),
+            (_, most) => format!(
+                "the task `{name}` asks for {memory_mib} MiB of memory, and all that runs from \
+                 `{}` together may have {}",
+                self.name,
+                most.unwrap_or(u32::MAX)
+            ),
+        }
+    }
+
+    fn changed(self, change: QueueChange) -> Queue {
+        Queue {
+            paused: change.paused.unwrap_or(self.paused),
+            limit: change.limit.unwrap_or(self.limit),
+            cpu_millis: Setting::over(change.cpu_millis, self.cpu_millis),
+            memory_mib: Setting::over(change.memory_mib, self.memory_mib),
+            resources: Setting::over(change.resources, self.resources),
+            ..self
+        }
+    }
 }
 
 /// The queue that every project has from the start.
 pub(super) fn default(service: &Service, project: ProjectId) -> Op {
-    let name = "default".parse().expect("it is a name");
+    let name = DEFAULT.parse().expect("it is a name");
     let queue = fresh(service, name);
     let key = QueueKey { project, name: queue.name.clone() };
     Op::Put(rows::queue(&key), Expect::Absent, written(&key, &queue))
@@ -60,6 +155,9 @@ fn fresh(service: &Service, name: Name) -> Queue {
         name,
         paused: false,
         limit: service.limits.queue_live,
+        cpu_millis: None,
+        memory_mib: None,
+        resources: None,
         created_at: service.platform.clock.now(),
     }
 }
@@ -78,37 +176,53 @@ pub async fn load(service: &Service, key: &QueueKey) -> Result<Option<(Row, Queu
     Ok(Some((row, queue)))
 }
 
-/// Queues that are there, as far as this process knows. None is ever removed.
+/// Queues as this process saw them last.
 #[derive(Debug, Default)]
-pub struct KnownQueues(Mutex<HashSet<QueueKey>>);
+pub struct KnownQueues(Mutex<HashMap<QueueKey, (Timestamp, Queue)>>);
 
 impl KnownQueues {
     /// How many are remembered; then all are looked up again.
     const MOST: usize = 10_000;
 
-    fn names(&self) -> MutexGuard<'_, HashSet<QueueKey>> {
+    /// How long one is good. What this process changes itself, it knows at once.
+    const GOOD_FOR: SignedDuration = SignedDuration::from_secs(30);
+
+    fn all(&self) -> MutexGuard<'_, HashMap<QueueKey, (Timestamp, Queue)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, key: &QueueKey) {
-        let mut names = self.names();
-        if names.len() >= KnownQueues::MOST {
-            names.clear();
+    fn get(&self, key: &QueueKey, now: Timestamp) -> Option<Queue> {
+        let all = self.all();
+        let (seen, queue) = all.get(key)?;
+        (now.duration_since(*seen) < KnownQueues::GOOD_FOR).then(|| queue.clone())
+    }
+
+    fn note(&self, key: &QueueKey, queue: &Queue, now: Timestamp) {
+        let mut all = self.all();
+        if all.len() >= KnownQueues::MOST {
+            all.clear();
         }
-        names.insert(key.clone());
+        all.insert(key.clone(), (now, queue.clone()));
+    }
+
+    fn forget(&self, key: &QueueKey) {
+        self.all().remove(key);
     }
 }
 
-/// Whether there is such a queue.
-pub async fn exists(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
-    if service.queues.names().contains(key) {
-        return Ok(true);
+/// The queue as it is, or was half a minute ago if another process has changed
+/// it: for what is held against it again before it starts.
+pub async fn known(service: &Service, key: &QueueKey) -> Result<Option<Queue>, Problem> {
+    let now = service.platform.clock.now();
+    if let Some(queue) = service.queues.get(key, now) {
+        return Ok(Some(queue));
     }
-    let is_there = service.platform.table.find(&rows::queue(key)).await?.is_some();
-    if is_there {
-        service.queues.note(key);
-    }
-    Ok(is_there)
+    let Some(row) = service.platform.table.find(&rows::queue(key)).await? else {
+        return Ok(None);
+    };
+    let queue = rows::read(&row)?;
+    service.queues.note(key, &queue, now);
+    Ok(Some(queue))
 }
 
 /// Makes the queue, or changes it. Tells whether it is new.
@@ -119,17 +233,81 @@ pub async fn put(
 ) -> Result<(Queue, bool), Problem> {
     loop {
         let found = load(service, key).await?;
-        let (expect, mut queue) = match found {
+        let (expect, queue) = match found {
             Some((row, queue)) => (Expect::Version(row.version), queue),
             None => (Expect::Absent, fresh(service, key.name.clone())),
         };
-        queue.paused = change.paused.unwrap_or(queue.paused);
-        queue.limit = change.limit.unwrap_or(queue.limit);
+        let queue = queue.changed(change);
         let put = Op::Put(rows::queue(key), expect, written(key, &queue));
         match service.platform.table.commit(vec![put]).await {
             Err(TableError::Stale(_) | TableError::Exists(_)) => {}
-            settled => return Ok(settled.map(|()| (queue, expect == Expect::Absent))?),
+            settled => {
+                service.queues.forget(key);
+                return Ok(settled.map(|()| (queue, expect == Expect::Absent))?);
+            }
         }
+    }
+}
+
+/// The queue as a client sees it.
+pub async fn view(
+    service: &Service,
+    project: ProjectId,
+    queue: &Queue,
+) -> Result<QueueView, Problem> {
+    let key = QueueKey { project, name: queue.name.clone() };
+    let held = held(service, &key).await?;
+    let waiting = Query::index(Index::Queue, rows::waiting(&key));
+    let waiting = service.platform.table.count(&waiting, COUNTED + 1).await?;
+    Ok(QueueView::of(queue, held, counted(waiting)))
+}
+
+/// A number of jobs as clients are told it.
+pub fn counted(jobs: usize) -> String {
+    if jobs > COUNTED { format!("{COUNTED}+") } else { jobs.to_string() }
+}
+
+/// Removes a queue in which nothing waits or runs.
+///
+/// A job that is submitted at the same moment may be accepted all the same: it
+/// waits as in a paused queue, until the queue is made again or its patience
+/// ends. To rule that out, each submit would have to write the queue as well.
+pub async fn delete(service: &Service, key: &QueueKey) -> Result<(), Problem> {
+    let Some((row, _)) = load(service, key).await? else {
+        return Err(Problem::not_found("queue", &key.name));
+    };
+    if key.name.as_str() == DEFAULT {
+        let detail = "the queue `default` is every project's: pause it instead";
+        return Err(Problem::conflict("default_queue", detail));
+    }
+    if !live(service, key).await?.is_empty() || has_open_jobs(service, key).await? {
+        let detail = format!("jobs of the queue `{}` are not over yet", key.name);
+        return Err(Problem::conflict("queue_in_use", detail));
+    }
+    let delete = Op::Delete(row.key.clone(), Expect::Version(row.version));
+    match service.platform.table.commit(vec![delete]).await {
+        Err(TableError::Stale(_)) => {
+            Err(Problem::conflict("queue_changed", "the queue was changed at the same time"))
+        }
+        deleted => {
+            service.queues.forget(key);
+            Ok(deleted?)
+        }
+    }
+}
+
+/// Whether a job of the queue is not over, in whatever state it is: what waits
+/// for another task or its image is not in line yet.
+async fn has_open_jobs(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
+    let states = ["queued", "running", "stopping"].map(str::to_owned).into();
+    let filter = Filter { states, queue: Some(key.name.to_string()), ..Filter::default() };
+    let mut after = None;
+    loop {
+        let (found, next) = jobs::list(service, key.project, &filter, after, 1).await?;
+        if !found.is_empty() || next.is_none() {
+            return Ok(!found.is_empty());
+        }
+        after = next;
     }
 }
 
@@ -149,7 +327,13 @@ pub async fn list(service: &Service, project: ProjectId) -> Result<Vec<Queue>, P
     }
 }
 
-/// The attempts that hold a slot of the queue.
+/// What holds slots of the queue: how many attempts, and what they have
+/// together.
+pub async fn held(service: &Service, key: &QueueKey) -> Result<SetSize, Problem> {
+    Ok(SetSize::of(live(service, key).await?))
+}
+
+/// The attempts that hold a slot of the queue, as [`slots::attempt`] reads them.
 pub async fn live(service: &Service, key: &QueueKey) -> Result<Vec<String>, Problem> {
     Ok(service.platform.table.members(&rows::slots(key)).await?)
 }
@@ -167,7 +351,13 @@ pub(super) async fn free(
     key: &QueueKey,
     attempt: AttemptId,
 ) -> Result<bool, Problem> {
-    let leave = Op::Leave { key: rows::slots(key), member: attempt.to_string() };
+    // What it weighs is told by nobody but the slot itself.
+    let members = live(service, key).await?;
+    let Some(member) = members.into_iter().find(|slot| slots::attempt(slot) == Some(attempt))
+    else {
+        return Ok(false);
+    };
+    let leave = Op::Leave { key: rows::slots(key), member };
     let job = JobKey { project: key.project, job: attempt.job };
     let ops = match record::load_any(service, job).await? {
         Some((_, job)) if job.is_live(attempt) => return Ok(false),

@@ -5,9 +5,10 @@ use tracing::{info, instrument, warn};
 use super::{
     duties::chain,
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
-    job::{Event, Job, JobKey},
+    job::{AttemptId, Event, Job, JobKey},
     platform::{Expect, Key, Op, Platform, Row, Staged, TableError, Wanted},
     service::Service,
     wire::{Problem, views::job_state},
@@ -216,7 +217,9 @@ fn freed(before: &Job, after: &Job) -> Vec<Op> {
     let key = rows::slots(&QueueKey::of(before));
     let live = after.live_attempts();
     let ended = before.live_attempts().into_iter().filter(|attempt| !live.contains(attempt));
-    ended.map(|attempt| Op::Leave { key: key.clone(), member: attempt.to_string() }).collect()
+    let slot =
+        |attempt: AttemptId| slots::member(attempt, before.tasks[attempt.task as usize].resources);
+    ended.map(|attempt| Op::Leave { key: key.clone(), member: slot(attempt) }).collect()
 }
 
 /// One line for each change of state: the system's diary.

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    images, leases, objects, queues, record,
+    images, leases, objects,
+    queues::{self, Queue},
+    record, rerun,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -55,12 +57,7 @@ pub async fn submit(
     stdin: Option<ByteStream>,
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
-    let queue = QueueKey { project, name: submission.spec.queue.clone() };
-    if !queues::exists(service, &queue).await? {
-        let rule = format!("the project has no queue `{}`", queue.name);
-        return Err(Problem::invalid("queue", rule));
-    }
-    name_registered_images(service, project, &mut submission.spec).await?;
+    prepare(service, project, &mut submission).await?;
     let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
     seal_secrets(service, key, &mut submission);
     check_size(service, &submission.spec)?;
@@ -76,8 +73,9 @@ pub async fn submit(
         return earlier(service, project, &row, &hex(digest)).await;
     }
     service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
-    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_large);
+    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
     let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
+    rerun::copy_attached(service, submission.from, key, &mut submission.spec).await?;
     attach_inline(service, key, &mut submission.spec).await?;
     if let Some(stdin) = stdin {
         digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
@@ -115,6 +113,24 @@ pub async fn submit(
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// Fills in what the project knows: what the queue gives, what names stand for.
+/// Refuses what the queue cannot take.
+pub(super) async fn prepare(
+    service: &Service,
+    project: ProjectId,
+    submission: &mut Submission,
+) -> Result<Queue, Problem> {
+    let key = QueueKey { project, name: submission.spec.queue.clone() };
+    let Some(queue) = queues::known(service, &key).await? else {
+        let rule = format!("the project has no queue `{}`", key.name);
+        return Err(Problem::invalid("queue", rule));
+    };
+    queue.prepare(submission)?;
+    name_registered_images(service, project, &mut submission.spec).await?;
+    check_size(service, &submission.spec)?;
+    Ok(queue)
 }
 
 /// The job that an earlier request with this token made.
@@ -183,6 +199,11 @@ fn check_size(service: &Service, spec: &JobSpec) -> Result<(), Problem> {
 
 fn sources(task: &crate::job::TaskSpec) -> impl Iterator<Item = &Source> {
     task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source))
+}
+
+/// Whether it becomes an object of the job.
+fn is_stored(source: &Source) -> bool {
+    is_large(source) || matches!(source, Source::Attached(_))
 }
 
 /// Whether it is kept outside of the spec.

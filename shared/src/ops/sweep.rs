@@ -9,6 +9,7 @@ use tracing::{instrument, warn};
 use super::{
     dispatch, duties, leases, queues, record,
     rows::{self, QueueKey},
+    slots,
 };
 use crate::{
     job::{AttemptKey, JobKey},
@@ -138,7 +139,7 @@ pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
 /// they are not live.
 async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
     for member in queues::live(service, key).await? {
-        let Ok(attempt) = member.parse::<crate::job::AttemptId>() else { continue };
+        let Some(attempt) = slots::attempt(&member) else { continue };
         if queues::free(service, key, attempt).await? {
             warn!(attempt.id = %attempt, "a slot was held by an attempt that is not live");
         }
@@ -172,7 +173,7 @@ pub async fn containers(service: &Service) -> Result<(), Problem> {
 pub async fn adopt(service: &Service) -> Result<(), Problem> {
     for key in queues(service).await? {
         let members = queues::live(service, &key).await?;
-        let attempts = members.iter().filter_map(|member| member.parse().ok());
+        let attempts = members.iter().filter_map(|member| slots::attempt(member));
         let looks: Vec<_> = attempts
             .map(|attempt| AttemptKey { project: key.project, attempt })
             .map(|attempt| async move { duties::observe(service, &attempt.into()).await }.boxed())
@@ -192,8 +193,5 @@ pub async fn adopt(service: &Service) -> Result<(), Problem> {
 pub async fn sweep(service: &Service) -> Result<(), Problem> {
     containers(service).await?;
     duties(service, true).await?;
-    for queue in queues(service).await? {
-        dispatch::dispatch(service, &queue).await?;
-    }
-    Ok(())
+    dispatch::dispatch_all(service, queues(service).await?).await
 }

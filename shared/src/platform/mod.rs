@@ -8,6 +8,7 @@
 mod clock;
 mod objects;
 mod runtime;
+pub mod set;
 mod table;
 
 use std::sync::Arc;
@@ -18,9 +19,10 @@ pub use objects::{
     Range, SignedUrl, StoredObject, collect, one_chunk,
 };
 pub use runtime::{
-    Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
-    RuntimeError, Sighting,
+    Admission, Charge, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError,
+    Runtime, RuntimeError, Sighting,
 };
+pub use set::{SetLimit, SetSize};
 pub use table::{
     Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError, Wanted, due_sort,
 };

@@ -87,6 +87,15 @@ pub enum Admission {
     TooLarge(String),
 }
 
+/// What the platform charges for a container while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// What is paid for: the size that is sold, not less than what was asked.
+    pub sold: Resources,
+    /// In millionths of a US dollar an hour, as listed.
+    pub micro_usd_an_hour: u64,
+}
+
 /// What the runtime sees of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
@@ -179,6 +188,12 @@ pub trait Runtime: Send + Sync {
     /// Every attempt of ours that may run, and those that have ended where they
     /// stay until they are forgotten.
     async fn list(&self) -> Result<Vec<AttemptKey>, RuntimeError>;
+
+    /// What a container that may use so much is charged, where that costs
+    /// something; or why there can be none, ever.
+    fn charge(&self, _: Resources) -> Result<Option<Charge>, String> {
+        Ok(None)
+    }
 
     /// Ends what is left of an attempt, frees its room, removes such traces as
     /// the platform lets be removed.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Source;
+use super::{SetLimit, Source};
 
 /// Rows of a page at most.
 const MOST_ROWS: usize = 1_000;
@@ -125,15 +125,16 @@ pub enum Op {
     /// Change nothing, but fail unless the row is as expected.
     Check(Key, Expect),
     /// Add `member` to the set at `key`, created if absent. Fails with
-    /// [`TableError::Full`] when the set has `limit` others. A member that is
-    /// there already is fine. Never conflicts with another join or leave.
+    /// [`TableError::Full`] when the set would hold more than `limit` with it:
+    /// what a member weighs, it says itself (see [`super::set`]). A member that
+    /// is there already is fine. Never conflicts with another join or leave.
     Join {
         /// The set.
         key: Key,
         /// The member.
         member: String,
-        /// How many the set may hold.
-        limit: u32,
+        /// How much the set may hold.
+        limit: SetLimit,
     },
     /// Take `member` out of the set at `key`, if it is there.
     Leave {
@@ -244,7 +245,7 @@ pub enum TableError {
     /// A row is not as expected: replaced, removed, or never there.
     #[error("{0} is not as it was read")]
     Stale(Key),
-    /// A set has as many members as it may.
+    /// A set holds as much as it may, or has no room for this member.
     #[error("{0} is full")]
     Full(Key),
     /// No such table can do this, now or ever: a row that is too large, say.

@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use crate::{
     job::{
-        Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, Phase, Task, TaskState,
-        Usage,
+        Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, Phase, Resources, Task,
+        TaskState, Usage,
     },
     ops::{images::RegisteredImage, keys::KeyRecord, queues::Queue},
+    platform::SetSize,
 };
 
 /// A job.
@@ -280,21 +281,64 @@ pub struct QueueView {
     pub paused: bool,
     /// How many containers it may have at once.
     pub limit: u32,
-    /// How many it has.
-    pub running: usize,
+    /// CPUs that these may have together, where that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_limit: Option<f64>,
+    /// MiB of memory that these may have together, where that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit_mib: Option<u32>,
+    /// What a container has whose task does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourcesView>,
+    /// How many containers it has.
+    pub running: u64,
+    /// CPUs that these have together.
+    pub running_cpu: f64,
+    /// MiB of memory that these have together.
+    pub running_memory_mib: u64,
+    /// How many jobs wait for their turn: exact to 100, then `100+`.
+    pub waiting: String,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
 
+/// What a container may use.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ResourcesView {
+    /// CPUs.
+    pub cpu: f64,
+    /// MiB of memory.
+    pub memory_mib: u32,
+}
+
+impl From<Resources> for ResourcesView {
+    fn from(resources: Resources) -> Self {
+        let Resources { cpu_millis, memory_mib } = resources;
+        ResourcesView { cpu: cpus(cpu_millis), memory_mib }
+    }
+}
+
+/// Thousandths of a CPU, as clients write them.
+pub fn cpus(millis: u32) -> f64 {
+    f64::from(millis) / 1_000.0
+}
+
 impl QueueView {
-    /// The queue, with `running` containers.
-    pub fn of(queue: &Queue, running: usize) -> Self {
+    /// The queue, with what runs from it and what waits in it.
+    pub fn of(queue: &Queue, held: SetSize, waiting: String) -> Self {
+        let [cpu_millis, memory_mib] = held.weights;
         QueueView {
             name: queue.name.to_string(),
             paused: queue.paused,
             limit: queue.limit,
-            running,
+            cpu_limit: queue.cpu_millis.map(cpus),
+            memory_limit_mib: queue.memory_mib,
+            resources: queue.resources.map(ResourcesView::from),
+            running: held.members,
+            running_cpu: cpus(u32::try_from(cpu_millis).unwrap_or(u32::MAX)),
+            running_memory_mib: memory_mib,
+            waiting,
             created_at: queue.created_at,
         }
     }

@@ -172,10 +172,10 @@ async fn whether_a_lost_removal_was_ones_own_is_not_known() {
 async fn lost_joins_and_leaves_count_once() {
     let setup = Setup::new().await;
     let set = Key::new("s", "s");
-    let join = |n: u32| Op::Join { key: set.clone(), member: format!("{n:02}"), limit: 20 };
+    let join = |n: u32| Op::Join { key: set.clone(), member: format!("{n:02}"), limit: 20.into() };
     let leave = |n: u32| Op::Leave { key: set.clone(), member: format!("{n:02}") };
     for n in 0..20 {
-        let call = if n < 16 { "UpdateItem" } else { "TransactWriteItems" };
+        let call = if n < 14 { "UpdateItem" } else { "TransactWriteItems" };
         setup.wire.next(call, Fault::Lose);
         setup.far.commit(vec![join(n)]).await.unwrap();
     }

@@ -5,6 +5,9 @@
 mod backlog;
 mod leases;
 mod open;
+mod reruns;
+mod sharing;
 mod slots;
 mod specs;
 mod staged;
+mod weights;

@@ -19,19 +19,24 @@ use shared::{
     job::{AttemptKey, Cause, Ending, Exit, Job, JobId, Usage},
     ops::{
         attempts, dispatch, duties, jobs,
-        queues::{self, QueueChange},
+        queues::{self, QueueChange, Setting},
         rows::{self, QueueKey},
-        sweep,
+        slots, sweep,
     },
-    platform::{Clock, Index, Key, Op, Page, Query, Row, Staged, Table, TableError},
+    platform::{
+        Clock, Index, Key, Op, Page, Query, Row, SetLimit, SetSize, Staged, Table, TableError,
+    },
     wire::Problem,
 };
+
+/// Thousandths of a CPU that a container has unless it says.
+const CPU_OF_ONE: u32 = 250;
 
 /// Writes step by step, lets others in between, and dies when told to.
 pub struct Stepwise {
     table: Arc<MemoryTable>,
     queue: QueueKey,
-    limit: usize,
+    limit: SetLimit,
     /// How many writes there are until it dies.
     writes_left: AtomicU64,
     dead: AtomicBool,
@@ -42,16 +47,24 @@ pub struct Stepwise {
 }
 
 impl Stepwise {
-    /// Takes the place of the world's table, the queue's limit being this.
+    /// Takes the place of the world's table, the queue's limit being this: by
+    /// number, or with an odd seed by what so many containers have together.
     pub async fn under(world: &mut World, limit: u32, seed: u64) -> Arc<Self> {
         let queue =
             QueueKey { project: world.project, name: "default".parse().expect("it is a name") };
-        let change = QueueChange { limit: Some(limit), ..QueueChange::default() };
+        let by_weight = !seed.is_multiple_of(2);
+        let cpu = by_weight.then(|| limit * (CPU_OF_ONE + 1) - 1);
+        let limit = limit + u32::from(by_weight);
+        let change = QueueChange {
+            limit: Some(limit),
+            cpu_millis: cpu.map(Setting::To),
+            ..QueueChange::default()
+        };
         queues::put(&world.service, &queue, change).await.unwrap();
         let stepwise = Arc::new(Stepwise {
             table: world.memory.table.clone(),
             queue,
-            limit: limit as usize,
+            limit: slots::limit(limit, cpu, None),
             writes_left: AtomicU64::new(u64::MAX),
             dead: AtomicBool::new(false),
             dice: AtomicU64::new(seed),
@@ -105,10 +118,11 @@ impl Stepwise {
     /// What is live has a slot, and there are no more than the limit.
     async fn hold(&self) {
         let members = self.table.members(&rows::slots(&self.queue)).await.unwrap();
-        assert!(members.len() <= self.limit, "{members:?}");
+        assert!(SetSize::of(&members).is_within(self.limit), "{members:?}");
         for job in stored(&self.table) {
             for live in job.live_attempts() {
-                assert!(members.contains(&live.to_string()), "{live} is live without a slot");
+                let slot = slots::member(live, job.tasks[live.task as usize].resources);
+                assert!(members.contains(&slot), "{live} is live without a slot");
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     Common,
     entry::Session,
+    filters::Filters,
     problem::Failure,
     verdict,
     views::words,
@@ -17,22 +18,30 @@ use super::{
 #[command(after_long_help = "\
 Examples:
   tarpon cancel job-0198c5…
-  tarpon cancel --wait $(tarpon jobs --state running --json | jq -r .id)")]
+  tarpon cancel --wait $(tarpon jobs --name nightly --limit 1 --json | jq -r .id)
+  tarpon cancel --state queued --queue gpu --dry-run")]
 pub struct Args {
     /// The jobs
-    #[arg(required = true, value_name = "JOB")]
+    #[arg(required_unless_present_any = Filters::NAMES, value_name = "JOB")]
     pub jobs: Vec<String>,
 
     /// Wait until they have stopped
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = Filters::NAMES)]
     pub wait: bool,
+
+    #[command(flatten)]
+    pub filters: Filters,
 
     #[command(flatten)]
     pub common: Common,
 }
 
 /// Tells all of them before it waits for the first.
-pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
+pub async fn perform(session: &Session, args: Args) -> Result<u8, Failure> {
+    if args.jobs.is_empty() {
+        let whole = args.filters.apply(session, "cancel", "cancelled", false).await?;
+        return Ok(u8::from(!whole));
+    }
     let mut told = Vec::new();
     for id in &args.jobs {
         told.push(cancel(session, id).await?);
@@ -52,5 +61,5 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
             session.screen.line(&format!("{id} is {}", words(&job.value.state)))?;
         }
     }
-    Ok(())
+    Ok(0)
 }

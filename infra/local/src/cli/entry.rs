@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{
     Command, Common, cancel, client::Client, delete, images, interrupts::Interrupts, jobs, keys,
-    logs, objects, output, problem::Failure, queues, run, screen::Screen, show, submit, token,
-    verdict, wait,
+    logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show, submit,
+    token, verdict, wait,
 };
 
 /// What a command works with.
@@ -90,12 +90,13 @@ impl Command {
             Command::Submit(args) => return submit::perform(session, args).await,
             Command::Run(args) => return run::perform(session, args, interrupts).await,
             Command::Wait(args) => return wait::perform(session, args).await,
+            Command::Cancel(args) => return cancel::perform(session, args).await,
+            Command::Retry(args) => return retry::perform(session, args).await,
+            Command::Delete(args) => return delete::perform(session, args).await,
             Command::Jobs(args) => jobs::perform(session, args).await,
             Command::Show(args) => show::perform(session, args).await,
             Command::Logs(args) => logs::perform(session, args).await,
             Command::Output(args) => output::perform(session, args).await,
-            Command::Cancel(args) => cancel::perform(session, args).await,
-            Command::Delete(args) => delete::perform(session, args).await,
             Command::Queues(args) => queues::perform(session, args).await,
             Command::Images(args) => images::perform(session, args).await,
             Command::Objects(args) => objects::perform(session, args).await,

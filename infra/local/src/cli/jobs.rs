@@ -26,9 +26,9 @@ Examples:
   tarpon jobs --tag team=media --all --json | jq -r .id")]
 pub struct Args {
     /// Only those in this state: `queued`, `running`, `stopping`, `succeeded`,
-    /// `failed`, `partly_failed`, `cancelled` or `timed_out`
+    /// `failed`, `partly_failed`, `cancelled` or `timed_out`; can be repeated
     #[arg(long, value_name = "STATE")]
-    pub state: Option<String>,
+    pub state: Vec<String>,
 
     /// Only those of this queue
     #[arg(long, value_name = "QUEUE")]
@@ -96,7 +96,8 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
 impl Args {
     fn filters(&self) -> Vec<(&'static str, String)> {
         let mut query = Vec::new();
-        let filters = [("state", &self.state), ("queue", &self.queue), ("name", &self.name)];
+        query.extend(self.state.iter().map(|state| ("state", state.clone())));
+        let filters = [("queue", &self.queue), ("name", &self.name)];
         for (name, value) in filters {
             query.extend(value.clone().map(|value| (name, value)));
         }

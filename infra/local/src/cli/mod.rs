@@ -19,6 +19,7 @@ mod upload;
 mod cancel;
 mod delete;
 mod extract;
+mod filters;
 mod images;
 mod inputs;
 mod interrupts;
@@ -30,6 +31,7 @@ mod output;
 mod outputs;
 mod queues;
 mod request;
+mod retry;
 mod run;
 mod show;
 mod submit;
@@ -68,9 +70,11 @@ pub enum Command {
     Output(output::Args),
     /// Cancel jobs
     Cancel(cancel::Args),
+    /// Run jobs that are over once more
+    Retry(retry::Args),
     /// Delete ended jobs, with all they left
     Delete(delete::Args),
-    /// List, make and change queues
+    /// List, make, change and remove queues
     Queues(queues::Args),
     /// Register images under names of your own
     Images(images::Args),
@@ -94,6 +98,7 @@ impl Command {
             Command::Logs(args) => &args.common,
             Command::Output(args) => &args.common,
             Command::Cancel(args) => &args.common,
+            Command::Retry(args) => &args.common,
             Command::Delete(args) => &args.common,
             Command::Queues(args) => &args.common,
             Command::Images(args) => &args.common,

@@ -3,24 +3,26 @@
 use clap::Subcommand;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Common,
     client::Repeat,
     entry::Session,
     problem::Failure,
-    table::{Table, ago},
+    table::{Table, ago, clean},
+    values,
     views::{Queue, Queues},
 };
 
-/// List, make and change queues
+/// List, make, change and remove queues
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
   tarpon queues
-  tarpon queues put gpu --limit 2
-  tarpon queues put gpu --pause")]
+  tarpon queues put gpu --limit 2 --cpu 8 --memory 32g
+  tarpon queues pause gpu
+  tarpon queues put gpu --no-cpu --resume")]
 pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
@@ -35,69 +37,155 @@ pub enum Action {
     /// List them
     Ls,
     /// Make a queue, or change one
-    Put {
+    Put(Box<Put>),
+    /// Start nothing more from a queue; what runs goes on
+    Pause {
         /// The queue
         name: String,
-
-        /// So many containers at once
-        #[arg(long, value_name = "N")]
-        limit: Option<u32>,
-
-        /// Start nothing more; what runs goes on
-        #[arg(long, conflicts_with = "resume")]
-        pause: bool,
-
-        /// Start jobs again
-        #[arg(long)]
-        resume: bool,
     },
+    /// Start jobs from a queue again
+    Resume {
+        /// The queue
+        name: String,
+    },
+    /// Remove a queue all of whose jobs are over
+    Rm {
+        /// The queue
+        name: String,
+    },
+}
+
+/// A queue, and what it is to be like.
+#[derive(clap::Args, Debug)]
+pub struct Put {
+    /// The queue
+    name: String,
+
+    /// So many containers at once
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+
+    /// So many CPUs for all that runs from it
+    #[arg(long, value_name = "CPUS", conflicts_with = "no_cpu")]
+    cpu: Option<f64>,
+
+    /// As many CPUs as there are
+    #[arg(long)]
+    no_cpu: bool,
+
+    /// So much memory for all that runs from it: MiB, or such as 512m, 2g
+    #[arg(
+        long,
+        value_name = "MIB",
+        value_parser = values::mebibytes,
+        conflicts_with = "no_memory"
+    )]
+    memory: Option<u32>,
+
+    /// As much memory as there is
+    #[arg(long)]
+    no_memory: bool,
+
+    /// CPUs of a container whose job does not say
+    #[arg(long, value_name = "CPUS")]
+    default_cpu: Option<f64>,
+
+    /// Memory of a container whose job does not say
+    #[arg(long, value_name = "MIB", value_parser = values::mebibytes)]
+    default_memory: Option<u32>,
+
+    /// Start nothing more; what runs goes on
+    #[arg(long, conflicts_with = "resume")]
+    pause: bool,
+
+    /// Start jobs again
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Put {
+    fn body(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            body.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        set("limit", self.limit.map(Value::from));
+        let cpu = self.cpu.map(Value::from);
+        set("cpu_limit", if self.no_cpu { Some(Value::Null) } else { cpu });
+        let memory = self.memory.map(Value::from);
+        set("memory_limit_mib", if self.no_memory { Some(Value::Null) } else { memory });
+        if self.default_cpu.is_some() || self.default_memory.is_some() {
+            set(
+                "resources",
+                Some(json!({ "cpu": self.default_cpu, "memory_mib": self.default_memory })),
+            );
+        }
+        set("paused", (self.pause || self.resume).then(|| self.pause.into()));
+        body
+    }
 }
 
 /// Does it.
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
+    let pause = |paused: bool| Map::from_iter([("paused".to_owned(), paused.into())]);
     match args.action.unwrap_or(Action::Ls) {
         Action::Ls => list(session).await,
-        Action::Put { name, limit, pause, resume } => {
-            let mut body = Map::new();
-            if let Some(limit) = limit {
-                body.insert("limit".into(), limit.into());
-            }
-            if pause || resume {
-                body.insert("paused".into(), pause.into());
-            }
-            let request = session.client.request(Method::PUT, &["v1", "queues", &name])?;
-            let put = session.client.json::<Queue>(request.json(&body), Repeat::Safe).await?;
-            if session.json {
-                return session.screen.json(&put.json);
-            }
-            let Queue { name, paused, limit, .. } = put.value;
-            let limit = limit.map_or_else(String::new, |limit| format!(", {limit} at once"));
-            let state = if paused { "paused" } else { "active" };
-            session.screen.line(&format!("queue {name} is {state}{limit}"))
+        Action::Put(queue) => put(session, &queue.name, &queue.body()).await,
+        Action::Pause { name } => put(session, &name, &pause(true)).await,
+        Action::Resume { name } => put(session, &name, &pause(false)).await,
+        Action::Rm { name } => {
+            session.client.delete(&["v1", "queues", &name]).await?;
+            session.screen.note(&format!("queue {name} is removed"));
+            Ok(())
         }
     }
+}
+
+async fn put(session: &Session, name: &str, body: &Map<String, Value>) -> Result<(), Failure> {
+    let request = session.client.request(Method::PUT, &["v1", "queues", name])?;
+    let put = session.client.json::<Queue>(request.json(body), Repeat::Safe).await?;
+    if session.json {
+        return session.screen.json(&put.json);
+    }
+    let Queue { name, paused, limit, cpu_limit, memory_limit_mib, .. } = put.value;
+    let state = if paused { "paused" } else { "active" };
+    let mut line = format!("queue {} is {state}", clean(&name));
+    line.extend(limit.map(|limit| format!(", {limit} at once")));
+    line.extend(cpu_limit.map(|cpus| format!(", {cpus} CPUs in all")));
+    line.extend(memory_limit_mib.map(|mib| format!(", {mib} MiB in all")));
+    session.screen.line(&line)
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {
     let request = session.client.get(&["v1", "queues"])?;
     let list = session.client.json::<Queues>(request, Repeat::Safe).await?.value;
-    let mut table = Table::new(&["NAME", "STATE", "RUNNING", "LIMIT", "CREATED"]);
+    let names = ["NAME", "STATE", "WAITING", "RUNNING", "CPUS", "MEMORY MIB", "CREATED"];
+    let mut table = Table::new(&names);
     for queue in &list.queues {
         if session.json {
             session.screen.json(queue)?;
             continue;
         }
         let queue = read(queue)?;
-        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let cpus = |cpus: Option<f64>| cpus.map(|cpus| cpus.to_string());
+        let number = |n: Option<u64>| n.map(|n| n.to_string());
         table.row([
             queue.name,
             if queue.paused { "paused" } else { "active" }.to_owned(),
-            number(queue.running),
-            number(queue.limit),
+            queue.waiting.unwrap_or_default(),
+            of(number(queue.running), number(queue.limit)),
+            of(cpus(queue.running_cpu), cpus(queue.cpu_limit)),
+            of(number(queue.running_memory_mib), number(queue.memory_limit_mib)),
             queue.created_at.map(|at| ago(at, session.now)).unwrap_or_default(),
         ]);
     }
     if session.json { Ok(()) } else { session.screen.print(table.render().as_bytes()) }
+}
+
+/// So much of so much.
+fn of(used: Option<String>, limit: Option<String>) -> String {
+    let used = used.unwrap_or_default();
+    limit.map_or_else(|| used.clone(), |limit| format!("{used} of {limit}"))
 }
 
 fn read(queue: &Value) -> Result<Queue, Failure> {

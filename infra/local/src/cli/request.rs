@@ -18,7 +18,7 @@ use super::{
 pub struct JobArgs {
     /// The image: `[host/]path[:tag][@digest]`, or a name registered with
     /// `tarpon images put`
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["named_image", "file"])]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["named_image", "file", "from"])]
     pub image: Option<String>,
 
     /// The same as IMAGE
@@ -34,6 +34,11 @@ pub struct JobArgs {
     /// else is given here goes on top
     #[arg(long, short, value_name = "FILE", help_heading = "Job")]
     pub file: Option<PathBuf>,
+
+    /// A job to start from: what is given here is other than there, the rest as
+    /// there
+    #[arg(long, value_name = "JOB", help_heading = "Job")]
+    pub from: Option<String>,
 
     /// What you call it
     #[arg(long, value_name = "NAME", help_heading = "Job")]
@@ -199,6 +204,7 @@ impl JobArgs {
 
     fn job_fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
+        set(&mut fields, "from", self.from.as_ref());
         set(&mut fields, "name", self.name.as_ref());
         set(&mut fields, "queue", self.queue.as_ref());
         set(&mut fields, "priority", self.priority);

@@ -163,7 +163,12 @@ pub struct Queue {
     pub name: String,
     pub paused: bool,
     pub limit: Option<u64>,
+    pub cpu_limit: Option<f64>,
+    pub memory_limit_mib: Option<u64>,
     pub running: Option<u64>,
+    pub running_cpu: Option<f64>,
+    pub running_memory_mib: Option<u64>,
+    pub waiting: Option<String>,
     pub created_at: Option<Timestamp>,
 }
 

@@ -43,10 +43,10 @@ pub fn start(service: &Service, feed: Feed, local: Local) -> Driver {
     let performer = Performer::new(service.clone(), tasks.clone());
     let dispatcher = Arc::new(Dispatcher::default());
     let sweeper = Arc::new(Sweeper::default());
-    let Local { runtime: _, deaths, freed } = local;
+    let Local { runtime: _, deaths, room } = local;
 
     let dispatching = Arc::clone(&dispatcher);
-    tasks.spawn(dispatching.run(service.clone(), freed, tasks.clone(), stop.clone()));
+    tasks.spawn(dispatching.run(service.clone(), room, tasks.clone(), stop.clone()));
     let sweeping = Arc::clone(&sweeper);
     tasks.spawn(sweeping.run(service.clone(), Arc::clone(&dispatcher), stop.clone()));
     tasks.spawn(observe(service.clone(), deaths, tasks.clone(), stop.clone()));
@@ -96,6 +96,7 @@ async fn follow(
             if change.kind == ChangeKind::Joined {
                 continue;
             }
+            dispatcher.changed(&change.key);
             // A mark of this table is exact, also that of a new row.
             let mark = change.marks.get(&Index::Due);
             let is_due = mark.is_some_and(|mark| mark.sort <= rows::due_sort(now));

@@ -6,6 +6,7 @@
 
 mod dispatcher;
 mod driver;
+mod line;
 mod performer;
 mod sweeper;
 

@@ -6,7 +6,9 @@ use shared::{
     job::AttemptKey,
     platform::{Runtime, Source},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+
+use super::room::Room;
 
 /// A local runtime, and what it tells without being asked.
 pub struct Local {
@@ -15,8 +17,9 @@ pub struct Local {
     /// Attempts whose container has ended, each told at least once: those that
     /// ended while no server ran are told at start.
     pub deaths: mpsc::Receiver<AttemptKey>,
-    /// Changes whenever room was freed: a time to launch what found none.
-    pub freed: watch::Receiver<u64>,
+    /// Who has how much of the machine; tells when room was freed, which is a
+    /// time to launch what found none.
+    pub room: Arc<Room>,
 }
 
 /// Why a runtime cannot be used.

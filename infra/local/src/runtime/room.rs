@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Mutex};
 
 use shared::{
-    job::{AttemptKey, Resources},
+    job::{AttemptKey, ProjectId, Resources},
     platform::Admission,
 };
 use tokio::sync::watch;
@@ -20,6 +20,14 @@ pub struct Room {
 #[derive(Default)]
 struct Taken {
     by: HashMap<AttemptKey, Resources>,
+    all: Sum,
+    of: HashMap<ProjectId, Sum>,
+    /// Who is to have the next room, whatever comes first.
+    kept_for: Option<AttemptKey>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
     cpu_millis: u64,
     memory_mib: u64,
 }
@@ -50,13 +58,24 @@ impl Room {
         if taken.by.contains_key(&attempt) {
             return Admission::Admitted;
         }
-        let fits = taken.cpu_millis + u64::from(asked.cpu_millis) <= self.total.cpu_millis.into()
-            && taken.memory_mib + u64::from(asked.memory_mib) <= self.total.memory_mib.into();
+        if taken.kept_for.is_some_and(|first| first != attempt) {
+            return Admission::Full;
+        }
+        let with = taken.all.with(asked);
+        let fits = with.cpu_millis <= self.total.cpu_millis.into()
+            && with.memory_mib <= self.total.memory_mib.into();
         if !fits {
             return Admission::Full;
         }
         taken.add(attempt, asked);
+        taken.kept_for = None;
         Admission::Admitted
+    }
+
+    /// Keeps what room there is for one attempt, until that has it or it is
+    /// kept for another. Tells whether it was not kept for this one before.
+    pub fn keep(&self, attempt: Option<AttemptKey>) -> bool {
+        std::mem::replace(&mut guard(&self.taken).kept_for, attempt) != attempt
     }
 
     /// Takes room for what runs already, whether there is enough or not.
@@ -79,7 +98,17 @@ impl Room {
         self.freed.subscribe()
     }
 
-    fn excess(&self, asked: Resources) -> Option<String> {
+    /// What the project has of all there is, in millionths: of CPUs or of
+    /// memory, whichever it has more of.
+    pub fn share(&self, project: ProjectId) -> u64 {
+        let sum = guard(&self.taken).of.get(&project).copied().unwrap_or_default();
+        let part = |taken: u64, total: u32| taken * 1_000_000 / u64::from(total.max(1));
+        let Resources { cpu_millis, memory_mib } = self.total;
+        part(sum.cpu_millis, cpu_millis).max(part(sum.memory_mib, memory_mib))
+    }
+
+    /// What of it is more than there is in all, if anything.
+    pub fn excess(&self, asked: Resources) -> Option<String> {
         if asked.cpu_millis > self.total.cpu_millis {
             let (asked, total) = (Cpus(asked.cpu_millis), Cpus(self.total.cpu_millis));
             return Some(format!("asks for {asked}, and this machine has {total}"));
@@ -94,15 +123,37 @@ impl Room {
 impl Taken {
     fn add(&mut self, attempt: AttemptKey, used: Resources) {
         self.by.insert(attempt, used);
-        self.cpu_millis += u64::from(used.cpu_millis);
-        self.memory_mib += u64::from(used.memory_mib);
+        self.all = self.all.with(used);
+        let of = self.of.entry(attempt.project).or_default();
+        *of = of.with(used);
     }
 
     fn remove(&mut self, attempt: AttemptKey) -> bool {
         let Some(used) = self.by.remove(&attempt) else { return false };
-        self.cpu_millis -= u64::from(used.cpu_millis);
-        self.memory_mib -= u64::from(used.memory_mib);
+        self.all = self.all.without(used);
+        if let Some(of) = self.of.get_mut(&attempt.project) {
+            *of = of.without(used);
+            if *of == Sum::default() {
+                self.of.remove(&attempt.project);
+            }
+        }
         true
+    }
+}
+
+impl Sum {
+    fn with(self, used: Resources) -> Self {
+        Sum {
+            cpu_millis: self.cpu_millis + u64::from(used.cpu_millis),
+            memory_mib: self.memory_mib + u64::from(used.memory_mib),
+        }
+    }
+
+    fn without(self, used: Resources) -> Self {
+        Sum {
+            cpu_millis: self.cpu_millis - u64::from(used.cpu_millis),
+            memory_mib: self.memory_mib - u64::from(used.memory_mib),
+        }
     }
 }
 
@@ -152,6 +203,43 @@ mod tests {
         room.free(attempt(1));
         assert_eq!(*freed.borrow(), 1);
         assert_eq!(room.admit(attempt(2), asks(1_500, 100)), Admission::Admitted);
+    }
+
+    #[test]
+    fn room_that_is_kept_for_one_is_for_nobody_else() {
+        let room = room();
+        assert_eq!(room.admit(attempt(1), asks(1_500, 100)), Admission::Admitted);
+        assert_eq!(room.admit(attempt(2), asks(1_000, 100)), Admission::Full);
+        assert!(room.keep(Some(attempt(2))));
+        assert!(!room.keep(Some(attempt(2))));
+        assert_eq!(room.admit(attempt(3), asks(100, 100)), Admission::Full);
+        assert_eq!(room.admit(attempt(1), asks(1_500, 100)), Admission::Admitted, "it has it");
+        room.free(attempt(1));
+        assert_eq!(room.admit(attempt(3), asks(100, 100)), Admission::Full);
+        assert_eq!(room.admit(attempt(2), asks(1_000, 100)), Admission::Admitted);
+        assert_eq!(room.admit(attempt(3), asks(100, 100)), Admission::Admitted);
+        room.keep(Some(attempt(4)));
+        room.keep(None);
+        assert_eq!(room.admit(attempt(5), asks(100, 100)), Admission::Admitted);
+    }
+
+    #[test]
+    fn a_projects_share_is_of_what_it_has_most_of() {
+        let room = room();
+        let other =
+            |attempt: AttemptKey| AttemptKey { project: ProjectId::new([2; 16]), ..attempt };
+        let shares = || [[1; 16], [2; 16], [3; 16]].map(|id| room.share(ProjectId::new(id)));
+        assert_eq!(shares(), [0, 0, 0]);
+        room.admit(attempt(1), asks(500, 512));
+        room.hold(other(attempt(2)), asks(1_000, 256));
+        room.hold(other(attempt(2)), asks(1_000, 256));
+        assert_eq!(shares(), [500_000, 500_000, 0]);
+        room.free(other(attempt(2)));
+        room.hold(attempt(3), asks(1_000, 0));
+        assert_eq!(shares(), [750_000, 0, 0]);
+        room.free(attempt(1));
+        room.free(attempt(3));
+        assert_eq!(shares(), [0, 0, 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use redb::{Error, ReadableTable, WriteTransaction};
-use shared::platform::{Expect, Op, TableError};
+use shared::platform::{Expect, Op, SetSize, TableError};
 
 use super::{
     feed::{Change, ChangeKind},
@@ -54,7 +54,7 @@ pub(super) fn purge(transaction: &WriteTransaction, now: Timestamp) -> Result<bo
 /// What was found at a change's key, as far as carrying it out needs it.
 enum Found {
     Row(Option<Old>),
-    Set { size: u32, member: bool },
+    Set { size: SetSize, member: bool },
 }
 
 fn judge(
@@ -81,7 +81,7 @@ fn judge(
         }
         Op::Join { key, member, limit } => {
             let (size, is_member) = tables.look_for(&place, member)?;
-            if is_member || size < *limit {
+            if is_member || size.with(member).is_within(*limit) {
                 return Ok(Ok(Found::Set { size, member: is_member }));
             }
             TableError::Full(key.clone())
@@ -106,12 +106,12 @@ fn carry_out(tables: &mut Tables<'_>, op: Op, found: Found) -> Result<Option<Cha
             Change { key, kind: ChangeKind::Deleted, marks: BTreeMap::new() }
         }
         (Op::Join { key, member, .. }, Found::Set { size, member: false }) => {
-            tables.resize(&place, size.saturating_add(1))?;
+            tables.resize(&place, size, size.with(&member))?;
             tables.members()?.insert(&rows::member(&place, &member)[..], ())?;
             Change { key, kind: ChangeKind::Joined, marks: BTreeMap::new() }
         }
         (Op::Leave { key, member }, Found::Set { size, member: true }) => {
-            tables.resize(&place, size.saturating_sub(1))?;
+            tables.resize(&place, size, size.without(&member))?;
             tables.members()?.remove(&rows::member(&place, &member)[..])?;
             Change { key, kind: ChangeKind::Left, marks: BTreeMap::new() }
         }
@@ -172,9 +172,9 @@ mod tests {
         let transaction = database.begin_write().unwrap();
         Tables::new(&transaction).create_all().unwrap();
         let set = Key::new("s", "s");
-        let member = || "m".to_owned();
-        let ops =
-            vec![put(1, Some(NOON)), Op::Join { key: set.clone(), member: member(), limit: 1 }];
+        let member = || "m*3*4".to_owned();
+        let join = Op::Join { key: set.clone(), member: member(), limit: 1.into() };
+        let ops = vec![put(1, Some(NOON)), join];
         apply(&transaction, ops, NOON).unwrap().unwrap();
         let ops = vec![
             Op::Delete(Key::new("p", "00001"), Expect::Anything),
@@ -189,5 +189,6 @@ mod tests {
         assert!(read.open_table(rows::EXPIRIES).unwrap().is_empty().unwrap());
         assert!(read.open_table(rows::MEMBERS).unwrap().is_empty().unwrap());
         assert!(read.open_table(rows::SIZES).unwrap().is_empty().unwrap());
+        assert!(read.open_table(rows::WEIGHTS).unwrap().is_empty().unwrap());
     }
 }

@@ -15,6 +15,9 @@ pub(super) const MEMBERS: TableDefinition<&[u8], ()> = TableDefinition::new("mem
 /// How many members a set has, by `partition NUL sort`; sets without any have no entry.
 pub(super) const SIZES: TableDefinition<&[u8], u32> = TableDefinition::new("sizes");
 
+/// What a set's members weigh, by `partition NUL sort`; sets that weigh nothing have no entry.
+pub(super) const WEIGHTS: TableDefinition<&[u8], (u64, u64)> = TableDefinition::new("weights");
+
 /// Rows that expire, by the second from which on they do and their own key.
 pub(super) const EXPIRIES: TableDefinition<&[u8], ()> = TableDefinition::new("expiries");
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use redb::{Error, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
-use shared::platform::{Index, Mark, Wanted};
+use shared::platform::{Index, Mark, SetSize, Wanted};
 
 use super::rows;
 
 type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
 type Entries<'t> = Table<'t, &'static [u8], ()>;
 type Sizes<'t> = Table<'t, &'static [u8], u32>;
+type Weights<'t> = Table<'t, &'static [u8], (u64, u64)>;
 
 /// A row that is about to be replaced or removed.
 pub(super) struct Old {
@@ -32,6 +33,7 @@ pub(super) struct Tables<'t> {
     expiries: Option<Entries<'t>>,
     members: Option<Entries<'t>>,
     sizes: Option<Sizes<'t>>,
+    weights: Option<Weights<'t>>,
 }
 
 impl<'t> Tables<'t> {
@@ -43,6 +45,7 @@ impl<'t> Tables<'t> {
             expiries: None,
             members: None,
             sizes: None,
+            weights: None,
         }
     }
 
@@ -52,6 +55,7 @@ impl<'t> Tables<'t> {
         self.expiries()?;
         self.members()?;
         self.sizes()?;
+        self.weights()?;
         Index::ALL.into_iter().try_for_each(|index| self.index(index).map(drop))
     }
 
@@ -107,18 +111,28 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// How many members the set has, and whether `member` is one.
-    pub(super) fn look_for(&mut self, place: &[u8], member: &str) -> Result<(u32, bool), Error> {
-        let size = self.sizes()?.get(place)?.map_or(0, |size| size.value());
+    /// What the set holds, and whether `member` is in it.
+    pub(super) fn look_for(
+        &mut self,
+        place: &[u8],
+        member: &str,
+    ) -> Result<(SetSize, bool), Error> {
+        let members = self.sizes()?.get(place)?.map_or(0, |size| size.value());
+        let weights = self.weights()?.get(place)?.map_or((0, 0), |weights| weights.value());
         let is_member = self.members()?.get(&rows::member(place, member)[..])?.is_some();
-        Ok((size, is_member))
+        Ok((SetSize { members: members.into(), weights: weights.into() }, is_member))
     }
 
-    pub(super) fn resize(&mut self, place: &[u8], size: u32) -> Result<(), Error> {
-        if size == 0 {
+    pub(super) fn resize(&mut self, place: &[u8], old: SetSize, new: SetSize) -> Result<(), Error> {
+        if new.members == 0 {
             self.sizes()?.remove(place)?;
         } else {
-            self.sizes()?.insert(place, size)?;
+            self.sizes()?.insert(place, u32::try_from(new.members).unwrap_or(u32::MAX))?;
+        }
+        match new.weights {
+            weights if weights == old.weights => {}
+            [0, 0] => drop(self.weights()?.remove(place)?),
+            [a, b] => drop(self.weights()?.insert(place, (a, b))?),
         }
         Ok(())
     }
@@ -133,6 +147,10 @@ impl<'t> Tables<'t> {
 
     fn rows(&mut self) -> Result<&mut Rows<'t>, Error> {
         opened(&mut self.rows, self.transaction, rows::ROWS)
+    }
+
+    fn weights(&mut self) -> Result<&mut Weights<'t>, Error> {
+        opened(&mut self.weights, self.transaction, rows::WEIGHTS)
     }
 
     fn sizes(&mut self) -> Result<&mut Sizes<'t>, Error> {

@@ -107,7 +107,7 @@ async fn write_rows(table: Arc<RedbTable>, name: String) {
                 marked(BTreeMap::from([(Index::Open, mark)])),
             ),
             Op::Put(place("b", &name), Expect::Absent, marked(BTreeMap::new())),
-            Op::Join { key: Key::new("s", "s"), member: name.clone(), limit: u32::MAX },
+            Op::Join { key: Key::new("s", "s"), member: name.clone(), limit: u32::MAX.into() },
         ];
         table.commit(ops).await.unwrap();
         println!("done row {name}.");

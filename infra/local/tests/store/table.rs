@@ -79,7 +79,7 @@ fn a_file_that_is_no_store_is_left_alone() {
 async fn rows_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let table = open(&folder);
-    let join = Op::Join { key: Key::new("s", "s"), member: "m".to_owned(), limit: 1 };
+    let join = Op::Join { key: Key::new("s", "s"), member: "m".to_owned(), limit: 1.into() };
     table.commit(vec![put("a", Expect::Absent, marked("1")), join]).await.unwrap();
     drop(table);
 
@@ -100,11 +100,11 @@ async fn the_feed_tells_every_change_in_order() {
         vec![
             put("a", Expect::Absent, marked("1")),
             Op::Check(Key::new("p", "c"), Expect::Absent),
-            Op::Join { key: set.clone(), member: member(), limit: 1 },
+            Op::Join { key: set.clone(), member: member(), limit: 1.into() },
         ],
         // Changes that change nothing.
         vec![
-            Op::Join { key: set.clone(), member: member(), limit: 1 },
+            Op::Join { key: set.clone(), member: member(), limit: 1.into() },
             Op::Delete(Key::new("p", "b"), Expect::Anything),
         ],
         vec![Op::Leave { key: set.clone(), member: member() }],
@@ -213,7 +213,7 @@ async fn a_commit_that_no_table_can_take_is_refused() {
         vec![put("a", Expect::Anything, marked("\0"))],
         vec![put("a", Expect::Anything, marked(&"x".repeat(513)))],
         vec![put("a", Expect::Anything, large)],
-        vec![Op::Join { key: Key::new("s", "s"), member: "\0".to_owned(), limit: 1 }],
+        vec![Op::Join { key: Key::new("s", "s"), member: "\0".to_owned(), limit: 1.into() }],
     ] {
         assert!(matches!(table.commit(ops).await, Err(TableError::Unavailable(_))));
     }

@@ -19,4 +19,4 @@ mod trace;
 
 pub use lambda_runtime::Error;
 pub use react::react;
-pub use serve::serve;
+pub use serve::{serve, serve_with_runtime};

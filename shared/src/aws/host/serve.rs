@@ -14,7 +14,7 @@ use super::{
     invocation::Invocation,
     metrics::Outcome,
     send::{Sent, send},
-    start::{self, Host},
+    start::{self, Host, MakeRuntime},
 };
 use crate::{
     function::{Action, answer, said},
@@ -28,7 +28,16 @@ const SENDING_SECONDS: i64 = 2;
 
 /// Answers invocations of the action, for as long as Lambda has any.
 pub async fn serve<A: Action>(action: A) -> Result<(), Error> {
-    let host = Host::start(A::NAME, start::no_containers).await?;
+    serve_on(action, start::no_containers).await
+}
+
+/// The same for an action that asks about images, or of what can be run.
+pub async fn serve_with_runtime<A: Action>(action: A) -> Result<(), Error> {
+    serve_on(action, start::containers).await
+}
+
+async fn serve_on<A: Action>(action: A, runtime: MakeRuntime) -> Result<(), Error> {
+    let host = Host::start(A::NAME, runtime).await?;
     let (host, action) = (Arc::new(host), Arc::new(action));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (host, action) = (Arc::clone(&host), Arc::clone(&action));

@@ -19,7 +19,7 @@ use super::{
     fault::{self, Unstarted},
     naming,
     pace::Pace,
-    request,
+    price, request,
     sighting::sighting,
     size::Size,
 };
@@ -27,8 +27,8 @@ use crate::{
     aws::registry::Registry,
     job::{AttemptKey, ImageReference, Network, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Clock, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
-        RuntimeError, Sighting,
+        Admission, Charge, Clock, Known, Launch, Launched, RegistryCredentials, ResolveError,
+        Runtime, RuntimeError, Sighting,
     },
 };
 
@@ -239,6 +239,11 @@ impl Runtime for EcsRuntime {
     /// Capacity is the platform's: what it sells at all is admitted.
     async fn admit(&self, _: AttemptKey, resources: Resources) -> Admission {
         Size::fitting(resources).map_or_else(Admission::TooLarge, |_| Admission::Admitted)
+    }
+
+    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
+        let size = Size::fitting(resources)?;
+        Ok(price::listed(self.config.architecture, self.config.capacity, size))
     }
 
     async fn launch(&self, launch: &Launch) -> Result<Launched, RuntimeError> {

@@ -12,6 +12,7 @@ mod event;
 mod fault;
 mod naming;
 mod pace;
+mod price;
 mod request;
 mod sighting;
 mod size;

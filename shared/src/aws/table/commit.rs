@@ -210,7 +210,7 @@ async fn look_for(
         if let Some(belief) = view.belief(to) {
             return Ok(belief);
         }
-        if view.is_noted || note_refusal(table, set, to).await? {
+        if view.is_noted || note_refusal(table, set, member, to).await? {
             return Err(TableError::Full(set.clone()));
         }
         // Somebody has left since.
@@ -230,9 +230,14 @@ async fn view(table: &DynamoTable, set: &Key, member: &str) -> Result<View, Tabl
 }
 
 /// Leaves a note in a set that is full; whether it still was.
-async fn note_refusal(table: &DynamoTable, set: &Key, to: Move) -> Result<bool, TableError> {
+async fn note_refusal(
+    table: &DynamoTable,
+    set: &Key,
+    member: &str,
+    to: Move,
+) -> Result<bool, TableError> {
     let Move::Join { limit } = to else { return Ok(true) };
-    match send(table.client(), table.name(), &[sets::note(set, limit)]).await? {
+    match send(table.client(), table.name(), &[sets::note(set, member, limit)]).await? {
         Sent::Done => Ok(true),
         Sent::Failed { .. } => Ok(false),
         Sent::Busy(source) => Err(unavailable(source)),

@@ -12,6 +12,7 @@
 //! | `c` | rows that are due | that they were when they were written, or are new: it calls for somebody |
 //! | `m`, `n`, `k` | sets | members, how many, how many of them are elsewhere |
 //! | `r` | sets | somebody was refused since the last one left: his leaving calls for somebody |
+//! | `y`, `z` | sets | what all members weigh, if they do |
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -8,10 +8,13 @@
 //! the size of an item is a limit on the size of a set.
 //!
 //! **Invariant:** the head's `n` is the number of members, and `k` that of the
-//! spilled ones: what adds or removes a member changes them in the same write
-//! or transaction. Every join is conditional on `n` being below the limit, and
-//! DynamoDB carries out the writes of one item one after the other; so the
-//! limit holds exactly, also while it changes.
+//! spilled ones; `y` and `z` are what all of them weigh. What adds or removes a
+//! member changes them in the same write or transaction. Every join is
+//! conditional on `n` being below the limit, and on `y` and `z` leaving room
+//! for the member; and DynamoDB carries out the writes of one item one after
+//! the other; so the limit holds exactly, also while it changes. As a member
+//! says itself what it weighs, and is removed by its text, the sums lose what
+//! they had gained.
 //!
 //! Who finds a set full leaves a note in its head, and the next one to leave
 //! takes it away: so that the stream of changes tells of a place that has become
@@ -33,11 +36,15 @@ use super::{
     layout::{self, Item, KEY, VERSION, number, number_of, text, text_of},
     send::{Change, Write},
 };
-use crate::platform::Key;
+use crate::platform::{
+    Key, SetLimit, SetSize,
+    set::{self, MEASURES},
+};
 
 const MEMBERS: &str = "m";
 const COUNT: &str = "n";
 const SPILLED: &str = "k";
+const WEIGHTS: [&str; MEASURES] = ["y", "z"];
 
 /// That somebody was refused. Whoever leaves takes it away.
 pub const REFUSED: &str = "r";
@@ -50,7 +57,7 @@ const MEMBER: &str = "m";
 
 /// Members that a head holds: with keys and ids of the usual length it stays
 /// below a kilobyte, which is what one write unit pays for.
-const ROOM: u64 = 16;
+const ROOM: u64 = 14;
 
 /// Sets that are remembered to have spilled.
 const MOST_REMEMBERED: usize = 1000;
@@ -59,7 +66,7 @@ const MOST_REMEMBERED: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Move {
     /// It is in, unless the set has as many others.
-    Join { limit: u32 },
+    Join { limit: SetLimit },
     /// It is out.
     Leave,
 }
@@ -92,7 +99,9 @@ impl Belief {
 /// What a look at a set found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
-    count: u64,
+    size: SetSize,
+    /// With the member, if that were to join.
+    with: SetSize,
     spilled: u64,
     in_head: bool,
     is_spilled: bool,
@@ -105,8 +114,10 @@ impl View {
     pub(super) fn of(head: Option<&Item>, spilled: Option<&Item>, member: &str) -> Self {
         let count = |name| head.and_then(|head| number_of(head, name)).unwrap_or(0);
         let in_head = head.is_some_and(|head| members_of(head).iter().any(|one| one == member));
+        let size = SetSize { members: count(COUNT), weights: WEIGHTS.map(count) };
         View {
-            count: count(COUNT),
+            size,
+            with: size.with(member),
             spilled: count(SPILLED),
             in_head,
             is_spilled: spilled.is_some(),
@@ -116,12 +127,12 @@ impl View {
 
     /// Where the member is to be moved; `None` if the set is full.
     pub(super) fn belief(self, to: Move) -> Option<Belief> {
-        let View { count, spilled, in_head, is_spilled, is_noted: _ } = self;
+        let View { size, with, spilled, in_head, is_spilled, is_noted: _ } = self;
         match to {
             Move::Join { .. } if in_head => Some(Belief::StaysInHead),
             Move::Join { .. } if is_spilled => Some(Belief::StaysSpilled),
-            Move::Join { limit } if count >= u64::from(limit) => None,
-            Move::Join { .. } if spilled == 0 && count < ROOM => Some(Belief::InHead),
+            Move::Join { limit } if !with.is_within(limit) => None,
+            Move::Join { .. } if spilled == 0 && size.members < ROOM => Some(Belief::InHead),
             Move::Join { .. } => Some(Belief::Spilled),
             Move::Leave if in_head => Some(Belief::InHead),
             Move::Leave if is_spilled => Some(Belief::Spilled),
@@ -130,7 +141,7 @@ impl View {
     }
 
     fn has_spilled(self) -> bool {
-        self.spilled > 0 || self.count >= ROOM
+        self.spilled > 0 || self.size.members >= ROOM
     }
 }
 
@@ -197,15 +208,24 @@ pub(super) fn writes(set: &Key, member: &str, to: Move, belief: Belief) -> Vec<W
     }
 }
 
-/// The write that notes that somebody found the set full, if it still is.
-pub(super) fn note(set: &Key, limit: u32) -> Write {
+/// The write that notes that somebody found the set full, if it still has no
+/// room for him.
+pub(super) fn note(set: &Key, member: &str, limit: SetLimit) -> Write {
     let mut terms = Terms::default();
     let refused = terms.name(REFUSED);
     let update = format!("SET {refused} = {}", terms.value(number(1)));
-    // One that nobody may join is full without having been counted.
-    let condition = (limit > 0).then(|| {
-        let count = terms.name(COUNT);
-        format!("{count} >= {}", terms.value(number(limit)))
+    let weights = set::weights(member).into_iter().zip(limit.weights);
+    let left = weights.map(|(weight, most)| Some(i128::from(most?) - i128::from(weight)));
+    let members = Some(i128::from(limit.members) - 1);
+    let measures = [COUNT].into_iter().chain(WEIGHTS).zip([members].into_iter().chain(left));
+    let measures: Vec<_> = measures.filter_map(|(name, left)| Some((name, left?))).collect();
+    // What nobody may join, or not he, is full without having been counted.
+    let never = measures.iter().any(|(_, left)| *left < 0);
+    let condition = (!never).then(|| {
+        let beyond = measures
+            .iter()
+            .map(|(name, left)| format!("{} > {}", terms.name(name), terms.value(number(*left))));
+        beyond.collect::<Vec<_>>().join(" OR ")
     });
     Write { key: at_head(set), change: Change::Update(update), condition, terms }
 }
@@ -218,27 +238,31 @@ struct Head<'a> {
 
 impl Head<'_> {
     /// While nobody has spilled, all members are here: who is not, is out.
-    fn take_in(&self, limit: u32) -> Write {
+    fn take_in(&self, limit: SetLimit) -> Write {
         let mut terms = Terms::default();
         let [members, count, spilled] = [MEMBERS, COUNT, SPILLED].map(|name| terms.name(name));
         let [zero, one] = [0, 1].map(|n| terms.value(number(n)));
         let these = terms.value(AttributeValue::Ss(vec![self.member.to_owned()]));
         let condition = format!(
-            "{} AND (attribute_not_exists({spilled}) OR {spilled} = {zero}) AND NOT {}",
-            has_room(&mut terms, u64::from(limit).min(ROOM)),
+            "{}{} AND (attribute_not_exists({spilled}) OR {spilled} = {zero}) AND NOT {}",
+            has_room(&mut terms, u64::from(limit.members).min(ROOM)),
+            self.is_light(&mut terms, limit),
             self.is_member(&mut terms),
         );
-        let update = format!("ADD {members} {these}, {count} {one}");
+        let weight = self.weight(&mut terms, 1);
+        let update = format!("ADD {members} {these}, {count} {one}{weight}");
         self.write(Change::Update(update), condition, terms)
     }
 
-    fn count_in(&self, limit: u32) -> Write {
+    fn count_in(&self, limit: SetLimit) -> Write {
         let mut terms = Terms::default();
         let [count, spilled] = [COUNT, SPILLED].map(|name| terms.name(name));
         let one = terms.value(number(1));
-        let room = has_room(&mut terms, u64::from(limit));
-        let condition = format!("{room} AND NOT {}", self.is_member(&mut terms));
-        let update = format!("ADD {count} {one}, {spilled} {one}");
+        let room = has_room(&mut terms, limit.members.into());
+        let light = self.is_light(&mut terms, limit);
+        let condition = format!("{room}{light} AND NOT {}", self.is_member(&mut terms));
+        let weight = self.weight(&mut terms, 1);
+        let update = format!("ADD {count} {one}, {spilled} {one}{weight}");
         self.write(Change::Update(update), condition, terms)
     }
 
@@ -248,7 +272,9 @@ impl Head<'_> {
         let less = terms.value(number(-1));
         let these = terms.value(AttributeValue::Ss(vec![self.member.to_owned()]));
         let condition = self.is_member(&mut terms);
-        let update = format!("DELETE {members} {these} ADD {count} {less} REMOVE {refused}");
+        let weight = self.weight(&mut terms, -1);
+        let update =
+            format!("DELETE {members} {these} ADD {count} {less}{weight} REMOVE {refused}");
         self.write(Change::Update(update), condition, terms)
     }
 
@@ -256,7 +282,8 @@ impl Head<'_> {
         let mut terms = Terms::default();
         let [count, spilled, refused] = [COUNT, SPILLED, REFUSED].map(|name| terms.name(name));
         let [zero, less] = [0, -1].map(|n| terms.value(number(n)));
-        let update = format!("ADD {count} {less}, {spilled} {less} REMOVE {refused}");
+        let weight = self.weight(&mut terms, -1);
+        let update = format!("ADD {count} {less}, {spilled} {less}{weight} REMOVE {refused}");
         self.write(Change::Update(update), format!("{spilled} > {zero}"), terms)
     }
 
@@ -265,6 +292,34 @@ impl Head<'_> {
         let condition = self.is_member(&mut terms);
         let condition = if is_member { condition } else { format!("NOT {condition}") };
         self.write(Change::Check, condition, terms)
+    }
+
+    /// What the sums change by, after a list of other changes.
+    fn weight(&self, terms: &mut Terms, sign: i128) -> String {
+        let weights = WEIGHTS.into_iter().zip(set::weights(self.member));
+        let change = |(name, weight): (&str, u64)| {
+            let (name, by) = (terms.name(name), terms.value(number(sign * i128::from(weight))));
+            format!(", {name} {by}")
+        };
+        weights.filter(|(_, weight)| *weight > 0).map(change).collect()
+    }
+
+    /// Whether the member can join without the set weighing too much, after
+    /// another condition.
+    fn is_light(&self, terms: &mut Terms, limit: SetLimit) -> String {
+        let weights = set::weights(self.member).into_iter().zip(limit.weights);
+        let limited = WEIGHTS.into_iter().zip(weights);
+        let condition = |(name, (weight, most)): (&str, (u64, Option<u64>))| {
+            let left = i128::from(most?) - i128::from(weight);
+            let (name, most) = (terms.name(name), terms.value(number(left)));
+            // A set that nobody with a weight ever joined has no sum.
+            Some(if left < 0 {
+                format!(" AND {name} <= {most}")
+            } else {
+                format!(" AND (attribute_not_exists({name}) OR {name} <= {most})")
+            })
+        };
+        limited.filter_map(condition).collect()
     }
 
     fn is_member(&self, terms: &mut Terms) -> String {
@@ -318,13 +373,15 @@ fn check_spilled(set: &Key, member: &str, is_there: bool) -> Write {
 mod tests {
     use super::*;
 
-    fn view(count: u64, spilled: u64) -> View {
-        View { count, spilled, in_head: false, is_spilled: false, is_noted: false }
+    fn view(members: u64, spilled: u64) -> View {
+        let size = SetSize { members, weights: [0; MEASURES] };
+        let with = size.with("m");
+        View { size, with, spilled, in_head: false, is_spilled: false, is_noted: false }
     }
 
     #[test]
     fn a_set_spills_when_its_head_has_no_room() {
-        let join = Move::Join { limit: 1000 };
+        let join = Move::Join { limit: 1000.into() };
         for (found, expected) in [
             (view(0, 0), Belief::InHead),
             (view(ROOM - 1, 0), Belief::InHead),
@@ -340,9 +397,9 @@ mod tests {
 
     #[test]
     fn a_full_set_takes_nobody_but_its_members() {
-        let join = Move::Join { limit: 20 };
+        let join = Move::Join { limit: 20.into() };
         assert_eq!(view(20, 4).belief(join), None);
-        assert_eq!(view(0, 0).belief(Move::Join { limit: 0 }), None);
+        assert_eq!(view(0, 0).belief(Move::Join { limit: 0.into() }), None);
         let member = View { is_spilled: true, ..view(20, 4) };
         assert_eq!(member.belief(join), Some(Belief::StaysSpilled));
     }
@@ -360,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_head_of_ids_of_ours_stays_below_a_kilobyte() {
-        let id = "att-0192d5a57f2f7d4e8c1b0a9f8e7d6c5b-1-12-1234-1";
+        let id = "att-0192d5a57f2f7d4e8c1b0a9f8e7d6c5b-1-12-1234-1*16000*65536";
         let set = Key::new("slots#0192d5a57f2f7d4e8c1b0a9f8e7d6c5b#default", "live");
         let members = id.len() * usize::try_from(ROOM).unwrap();
         assert!(partition(&set).len() + members + 50 < 1024);

@@ -11,7 +11,9 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::platform::{Clock, Expect, Index, Key, Op, Page, Query, Row, Table, TableError, Wanted};
+use crate::platform::{
+    Clock, Expect, Index, Key, Op, Page, Query, Row, SetSize, Table, TableError, Wanted,
+};
 
 /// The most changes of a commit.
 const MOST_OPS: usize = 100;
@@ -142,8 +144,10 @@ impl State {
             }
             Op::Join { key, member, limit } => match self.sets.get(key) {
                 Some(set) if set.contains(member) => Ok(()),
-                set if set.map_or(0, BTreeSet::len) < *limit as usize => Ok(()),
-                _ => Err(TableError::Full(key.clone())),
+                set => {
+                    let size = SetSize::of(set.into_iter().flatten()).with(member);
+                    if size.is_within(*limit) { Ok(()) } else { Err(TableError::Full(key.clone())) }
+                }
             },
             Op::Leave { .. } => Ok(()),
         }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    JobRequest, TaskRequest,
+    JobRequest, ResourcesRequest, TaskRequest,
     rules::{check_client_token, check_tags, check_text, parse_name, within},
     task::{At, DAY},
 };
 use crate::{
-    job::{GraphFault, INLINE_IN_ALL, JobSpec, Name, check_graph},
+    job::{GraphFault, INLINE_IN_ALL, JobId, JobSpec, Name, check_graph},
     service::Limits,
     wire::{Problem, parse_json, request::misfit},
 };
@@ -23,12 +23,16 @@ pub struct Submission {
     pub spec: JobSpec,
     /// Secret environment, per task in the spec's order.
     pub secrets: Vec<BTreeMap<String, String>>,
+    /// What each task says of its resources: its queue may see to the rest.
+    pub resources: Vec<ResourcesRequest>,
     /// The client's token, if the body carries it.
     pub client_token: Option<String>,
+    /// The job that it is made from, whose attached inputs it may name.
+    pub from: Option<JobId>,
 }
 
 /// The fields of [`JobRequest`], by which a flat job is told apart.
-const JOB_FIELDS: [&str; 9] = [
+pub(super) const JOB_FIELDS: [&str; 9] = [
     "name",
     "queue",
     "priority",
@@ -77,6 +81,7 @@ impl JobRequest {
         let names = task_names(&tasks, flat)?;
         let mut specs = Vec::with_capacity(tasks.len());
         let mut secrets = Vec::with_capacity(tasks.len());
+        let resources = tasks.iter().map(|task| task.resources).collect();
         for (place, mut task) in tasks.into_iter().enumerate() {
             let at = At { task: place, flat };
             at.check_env(&task.env, &task.secret_env)?;
@@ -113,7 +118,7 @@ impl JobRequest {
             let rule = format!("tasks of several instances have {INLINE_IN_ALL} together at most");
             return Err(Problem::invalid("tasks", rule));
         }
-        Ok(Submission { spec, secrets, client_token: self.client_token })
+        Ok(Submission { spec, secrets, resources, client_token: self.client_token, from: None })
     }
 }
 

@@ -3,12 +3,14 @@
 //! A job of one task may be written flat, with the task's fields beside the
 //! job's. Everything here is checked before anything is stored.
 
+mod edit;
 mod job;
 mod query;
 mod rules;
 mod shapes;
 mod task;
 
+pub use edit::edited;
 pub use job::{Submission, TasksRequest};
 pub use query::{FIELDS as QUERY_FIELDS, from_query, in_query};
 pub use rules::{
@@ -18,3 +20,4 @@ pub use shapes::{
     AfterRequest, FlatJobRequest, InputRequest, JobBody, JobRequest, NetworkRequest,
     ResourcesRequest, RetryRequest, SourceRequest, TaskRequest,
 };
+pub use task::STANDARD as STANDARD_RESOURCES;

@@ -58,7 +58,6 @@ pub fn from_query(request: &Request) -> Result<(JobRequest, TasksRequest), Probl
         client_token: text("client_token"),
         ..JobRequest::default()
     };
-    let standard = ResourcesRequest::default();
     let task = TaskRequest {
         image: text("image").unwrap_or_default(),
         entrypoint: some(words("entrypoint")),
@@ -66,8 +65,8 @@ pub fn from_query(request: &Request) -> Result<(JobRequest, TasksRequest), Probl
         env: request.query_all("env").map(variable).collect::<Result<_, _>>()?,
         outputs: words("output"),
         resources: ResourcesRequest {
-            cpu: number(request, "cpu")?.unwrap_or(standard.cpu),
-            memory_mib: number(request, "memory_mib")?.unwrap_or(standard.memory_mib),
+            cpu: number(request, "cpu")?,
+            memory_mib: number(request, "memory_mib")?,
         },
         network: network(request.query("network"))?,
         workdir: text("workdir"),

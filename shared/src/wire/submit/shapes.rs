@@ -82,6 +82,9 @@ pub struct TaskRequest {
     pub waiting_seconds: Option<u32>,
     /// Seconds from slot to start, at most: 15 minutes without.
     pub starting_seconds: Option<u32>,
+    /// Seconds from the process's end until its outputs are stored, at most: 2
+    /// hours without.
+    pub collecting_seconds: Option<u32>,
 }
 
 /// Where bytes come from.
@@ -96,6 +99,8 @@ pub enum SourceRequest {
     Object(String),
     /// An upload, by its id.
     Upload(String),
+    /// What came with the job that `from` names, by its name there.
+    Attached(String),
 }
 
 /// A file to be put in place.
@@ -112,19 +117,13 @@ pub struct InputRequest {
 }
 
 /// What a container may use.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResourcesRequest {
-    /// CPUs, such as 0.25.
-    pub cpu: f64,
-    /// MiB of memory.
-    pub memory_mib: i64,
-}
-
-impl Default for ResourcesRequest {
-    fn default() -> Self {
-        ResourcesRequest { cpu: 0.25, memory_mib: 512 }
-    }
+    /// CPUs, such as 0.25; what its queue gives without, or 0.25.
+    pub cpu: Option<f64>,
+    /// MiB of memory; what its queue gives without, or 512.
+    pub memory_mib: Option<i64>,
 }
 
 /// What a container may reach.
@@ -172,9 +171,12 @@ pub enum JobBody {
     Flat(Box<FlatJobRequest>),
 }
 
-/// A job of one task: the task's fields beside the job's.
+/// A job of one task: the task's fields beside the job's. With `from`, only
+/// what is to be other than in that job.
 #[derive(Debug, ToSchema)]
 pub struct FlatJobRequest {
+    /// The job that this one is made from: what is not said is as there.
+    pub from: Option<String>,
     /// The job's own fields, all but `tasks`.
     #[schema(inline = false)]
     #[serde(flatten)]

@@ -19,6 +19,47 @@ use crate::{
     wire::Problem,
 };
 
+/// What a container has where neither its task nor its queue says.
+pub const STANDARD: Resources = Resources { cpu_millis: 250, memory_mib: 512 };
+
+impl ResourcesRequest {
+    /// What is asked for, and as `standard` has it what is not; or the part of
+    /// `field` that is not within the limits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "both are checked to be within a range that fits"
+    )]
+    pub fn or(
+        self,
+        standard: Resources,
+        field: &str,
+        limits: &Limits,
+    ) -> Result<Resources, Problem> {
+        let cpu = self.cpu.unwrap_or(f64::from(standard.cpu_millis) / 1_000.0);
+        let (millis, most) = ((cpu * 1_000.0).round(), f64::from(limits.cpu_millis));
+        if !(1.0..=most).contains(&millis) {
+            let rule = format!("{cpu} is not within 0.001 to {} CPUs", most / 1_000.0);
+            return Err(Problem::invalid(format!("{field}.cpu"), rule));
+        }
+        let memory = self.memory_mib.unwrap_or(standard.memory_mib.into());
+        within(&format!("{field}.memory_mib"), memory, 6, limits.memory_mib.into())?;
+        Ok(Resources { cpu_millis: millis as u32, memory_mib: memory as u32 })
+    }
+
+    /// What it leaves open, filled in as `standard` has it.
+    pub fn filled(self, chosen: Resources, standard: Resources) -> Resources {
+        Resources {
+            cpu_millis: if self.cpu.is_some() { chosen.cpu_millis } else { standard.cpu_millis },
+            memory_mib: if self.memory_mib.is_some() {
+                chosen.memory_mib
+            } else {
+                standard.memory_mib
+            },
+        }
+    }
+}
+
 pub(super) const DAY: i64 = 24 * 3600;
 
 /// Where a task is in the request, to name its fields.
@@ -75,7 +116,7 @@ impl At {
             stdin,
             inputs: self.inputs(task.inputs, limits)?,
             outputs: self.outputs(task.outputs)?,
-            resources: self.resources(&task.resources, limits)?,
+            resources: self.resources(task.resources, limits)?,
             network: match task.network {
                 NetworkRequest::None => Network::None,
                 NetworkRequest::Egress => Network::Egress,
@@ -90,6 +131,7 @@ impl At {
                 ("grace_seconds", task.grace_seconds),
                 ("waiting_seconds", task.waiting_seconds),
                 ("starting_seconds", task.starting_seconds),
+                ("collecting_seconds", task.collecting_seconds),
             ])?,
         })
     }
@@ -183,22 +225,8 @@ impl At {
         outputs.into_iter().enumerate().map(check).collect()
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "both are checked to be within a range that fits"
-    )]
-    fn resources(self, asked: &ResourcesRequest, limits: &Limits) -> Result<Resources, Problem> {
-        let field = self.field("resources.cpu");
-        let millis = (asked.cpu * 1_000.0).round();
-        let most = f64::from(limits.cpu_millis);
-        if !(1.0..=most).contains(&millis) {
-            let rule = format!("{} is not within 0.001 to {} CPUs", asked.cpu, most / 1_000.0);
-            return Err(Problem::invalid(field, rule));
-        }
-        let memory = self.field("resources.memory_mib");
-        within(&memory, asked.memory_mib, 6, i64::from(limits.memory_mib))?;
-        Ok(Resources { cpu_millis: millis as u32, memory_mib: asked.memory_mib as u32 })
+    fn resources(self, asked: ResourcesRequest, limits: &Limits) -> Result<Resources, Problem> {
+        asked.or(STANDARD, &self.field("resources"), limits)
     }
 
     fn edges(self, after: &[AfterRequest], names: &[Name]) -> Result<Vec<Edge>, Problem> {
@@ -221,7 +249,7 @@ impl At {
         Ok(RetryRules { max_attempts, exit_codes, delay_seconds })
     }
 
-    fn deadlines(self, asked: [(&str, Option<u32>); 4]) -> Result<Deadlines, Problem> {
+    fn deadlines(self, asked: [(&str, Option<u32>); 5]) -> Result<Deadlines, Problem> {
         let mut deadlines = Deadlines::default();
         for (name, seconds) in asked {
             let Some(seconds) = seconds else { continue };
@@ -229,7 +257,8 @@ impl At {
                 "timeout_seconds" => (&mut deadlines.running, 1, 14 * DAY),
                 "grace_seconds" => (&mut deadlines.grace, 0, 600),
                 "waiting_seconds" => (&mut deadlines.waiting, 1, 30 * DAY),
-                _ => (&mut deadlines.starting, 1, DAY),
+                "starting_seconds" => (&mut deadlines.starting, 1, DAY),
+                _ => (&mut deadlines.collecting, 1, DAY),
             };
             within(&self.field(name), i64::from(seconds), least, most)?;
             *place = seconds;
@@ -257,5 +286,8 @@ fn source(field: &str, from: SourceRequest, limits: &Limits) -> Result<Source, P
             Ok(Source::Object { bucket, key })
         }
         SourceRequest::Upload(id) => Ok(Source::Upload(parse_name(field, &id)?.to_string())),
+        SourceRequest::Attached(name) => {
+            Ok(Source::Attached(parse_name(field, &name)?.to_string()))
+        }
     }
 }

@@ -68,20 +68,94 @@ async fn a_job_is_shown() {
 #[tokio::test]
 async fn queues_are_listed_and_changed() {
     let fake = Fake::start().await;
-    let queue = json!({"name": "gpu", "paused": true, "limit": 2, "running": 1,
+    let queue = json!({"name": "gpu", "paused": true, "limit": 2, "running": 1, "waiting": "7",
+        "cpu_limit": 2.5, "running_cpu": 0.25, "running_memory_mib": 512,
         "created_at": "2026-01-01T00:00:00Z"});
     fake.books().canned.insert("GET /v1/queues".into(), json!({"queues": [queue]}));
     fake.books().canned.insert("PUT /v1/queues/gpu".into(), queue);
-    let table = "NAME  STATE   RUNNING  LIMIT  CREATED\ngpu   paused  1        2      10m ago\n";
+    fake.books().canned.insert("DELETE /v1/queues/gpu".into(), json!(null));
+    let table = "NAME  STATE   WAITING  RUNNING  CPUS         MEMORY MIB  CREATED\n\
+                 gpu   paused  7        1 of 2   0.25 of 2.5  512         10m ago\n";
     assert_eq!(fake.command(&["queues"]).await.spoken.out(), table);
     assert_eq!(fake.command(&["queues", "ls"]).await.spoken.out(), table);
     let told = fake.command(&["queues", "put", "gpu", "--limit", "2", "--pause"]).await;
-    assert_eq!(told.spoken.out(), "queue gpu is paused, 2 at once\n");
+    assert_eq!(told.spoken.out(), "queue gpu is paused, 2 at once, 2.5 CPUs in all\n");
     assert_eq!(fake.books().bodies.last().unwrap(), r#"{"limit":2,"paused":true}"#);
     fake.command(&["queues", "put", "gpu", "--resume"]).await.code();
     assert_eq!(fake.books().bodies.last().unwrap(), r#"{"paused":false}"#);
+    let line = "queues put gpu --cpu 2.5 --no-memory --default-cpu 1 --default-memory 2g";
+    fake.command(&line.split(' ').collect::<Vec<_>>()).await.code();
+    let body: serde_json::Value =
+        serde_json::from_slice(fake.books().bodies.last().unwrap()).unwrap();
+    let resources = json!({"cpu": 1.0, "memory_mib": 2048});
+    let expected = json!({"cpu_limit": 2.5, "memory_limit_mib": null, "resources": resources});
+    assert_eq!(body, expected);
+    for (word, paused) in [("pause", true), ("resume", false)] {
+        fake.command(&["queues", word, "gpu"]).await.code();
+        let expected = format!(r#"{{"paused":{paused}}}"#);
+        assert_eq!(fake.books().bodies.last().unwrap(), expected.as_bytes());
+    }
+    assert_eq!(fake.command(&["queues", "rm", "gpu"]).await.code(), 0);
     let told = fake.command(&["queues", "--json"]).await;
     assert_eq!(told.spoken.json()[0]["name"], "gpu");
+}
+
+#[tokio::test]
+async fn jobs_are_changed_by_what_they_are_page_by_page() {
+    let fake = Fake::start().await;
+    let refused = json!([{"job": "job-2", "code": "not_finished", "detail": "it is not over"}]);
+    let first = json!({"changed": 1, "jobs": ["job-3", "job-2"], "refused": refused, "next": "c"});
+    let last = json!({"changed": 1, "jobs": ["job-1"], "refused": []});
+    fake.books().pages.insert("/v1/jobs/bulk".into(), [first, last].into());
+    let line = "delete --state failed --state cancelled --queue q --name n --tag a=b --dry-run";
+    let told = fake.command(&line.split(' ').collect::<Vec<_>>()).await;
+    assert_eq!(told.code(), 1, "one was refused");
+    assert_eq!(told.spoken.out(), "job-3\njob-1\n");
+    assert_eq!(told.spoken.err(), "job-2: it is not over\n2 jobs would be deleted\n");
+    let bodies: Vec<serde_json::Value> =
+        fake.books().bodies.iter().map(|body| serde_json::from_slice(body).unwrap()).collect();
+    let filter = json!({"states": ["failed", "cancelled"], "queue": "q", "name": "n",
+        "tags": {"a": "b"}});
+    let expected = json!({"action": "delete", "filter": filter, "dry_run": true});
+    assert_eq!(bodies[0], expected);
+    assert_eq!((&bodies[1]["cursor"], &bodies[1]["filter"]), (&json!("c"), &filter));
+
+    fake.books().pages.insert("/v1/jobs/bulk".into(), [json!({"changed": 0, "jobs": []})].into());
+    let told = fake.command(&["retry", "--every", "--all"]).await;
+    assert_eq!((told.code(), told.spoken.err().as_str()), (0, "0 jobs retried\n"));
+    let body: serde_json::Value =
+        serde_json::from_slice(fake.books().bodies.last().unwrap()).unwrap();
+    assert_eq!(body, json!({"action": "retry", "filter": {}, "dry_run": false, "all": true}));
+}
+
+#[tokio::test]
+async fn a_job_is_retried_in_the_run_in_which_it_was_seen() {
+    let fake = Fake::start().await;
+    let views = [view("job-1", "failed", &json!({"run": 3}))].into();
+    fake.with_job("job-1", FakeJob { views, ..FakeJob::default() });
+    let again = view("job-1", "queued", &json!({"run": 4}));
+    fake.books().canned.insert("POST /v1/jobs/job-1/retry".into(), again);
+    let told = fake.command(&["retry", "job-1"]).await;
+    assert_eq!(told.spoken.out(), "job-1 is in run 4\n");
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"all":false,"run":3}"#);
+}
+
+#[test]
+fn jobs_are_told_by_id_or_by_what_they_are() {
+    use clap::Parser;
+    for (line, sound) in [
+        ("cancel job-1 job-2", true),
+        ("cancel --state queued --dry-run", true),
+        ("retry --every", true),
+        ("cancel", false),
+        ("cancel job-1 --state queued", false),
+        ("retry --dry-run", false),
+        ("delete job-1 --every", false),
+        ("cancel --state queued --wait", false),
+    ] {
+        let words = std::iter::once("tarpon").chain(line.split(' '));
+        assert_eq!(crate::cli::testing::Line::try_parse_from(words).is_ok(), sound, "{line}");
+    }
 }
 
 #[tokio::test]

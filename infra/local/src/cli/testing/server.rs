@@ -97,7 +97,7 @@ impl Asked<'_> {
 
     async fn answer(&self, path: &[&str]) -> Response {
         let listed = format!("/{}", path.join("/"));
-        if self.method == Method::GET
+        if [Method::GET, Method::POST].contains(&self.method)
             && let Some(page) =
                 self.fake.books().pages.get_mut(&listed).and_then(VecDeque::pop_front)
         {

@@ -29,7 +29,7 @@ use shared::{
     guard::Guard,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        Admission, Charge, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
     },
 };
@@ -82,7 +82,7 @@ pub struct DockerRuntime {
     scratch: Folders,
     images: Images,
     networks: Networks,
-    room: Room,
+    room: Arc<Room>,
     launching: Keyed<AttemptKey>,
 }
 
@@ -112,7 +112,7 @@ impl DockerRuntime {
         let runtime = Arc::new(DockerRuntime {
             images: Images::new(client.clone(), kind, config.registries.clone()),
             networks: Networks::new(client.clone(), &config.instance, config.shield),
-            room: Room::new(total),
+            room: Arc::new(Room::new(total)),
             launching: Keyed::default(),
             engine: client,
             scratch,
@@ -128,7 +128,7 @@ impl DockerRuntime {
         let (tell, deaths) = mpsc::channel(DEATHS);
         let instance = runtime.config.instance.clone();
         tokio::spawn(deaths::watch(runtime.engine.clone(), instance, tell));
-        Ok(Local { freed: runtime.room.freed(), runtime, deaths })
+        Ok(Local { room: runtime.room.clone(), runtime, deaths })
     }
 
     /// Holds the room of every container that there is.
@@ -247,6 +247,10 @@ impl Runtime for DockerRuntime {
         credentials: Option<&RegistryCredentials>,
     ) -> Result<ResolvedImage, ResolveError> {
         self.images.resolve(project, image, credentials).await
+    }
+
+    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
+        self.room.excess(resources).map_or(Ok(None), Err)
     }
 
     async fn admit(&self, attempt: AttemptKey, resources: Resources) -> Admission {

@@ -105,7 +105,7 @@ impl Stage for DockerStage {
     }
 
     fn freed(&self) -> watch::Receiver<u64> {
-        self.local.freed.clone()
+        self.local.room.freed()
     }
 
     async fn restart(&mut self) {

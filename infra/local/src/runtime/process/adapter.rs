@@ -15,7 +15,7 @@ use shared::{
     agent,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        Admission, Charge, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
     },
 };
@@ -56,7 +56,7 @@ struct Inner {
     config: ProcessConfig,
     env: BTreeMap<String, String>,
     folders: Folders,
-    room: Room,
+    room: Arc<Room>,
     launching: Keyed<AttemptKey>,
     known: Mutex<HashMap<AttemptKey, Life>>,
     tell: mpsc::Sender<AttemptKey>,
@@ -76,15 +76,14 @@ impl ProcessRuntime {
         let unusable = |error| StartError::new("the folder for processes cannot be used", error);
         let folders = Folders::in_(&config.folder, 0o700).map_err(unusable)?;
         let (tell, deaths) = mpsc::channel(DEATHS);
-        let room = Room::new(config.total);
-        let freed = room.freed();
+        let room = Arc::new(Room::new(config.total));
         // What takes an image's place: commands are found where the server's are.
         let path = std::env::var_os("PATH").and_then(|path| path.into_string().ok());
         let inner = Arc::new(Inner {
             config,
             env: path.map(|path| ("PATH".to_owned(), path)).into_iter().collect(),
             folders,
-            room,
+            room: room.clone(),
             launching: Keyed::default(),
             known: Mutex::default(),
             tell,
@@ -96,7 +95,7 @@ impl ProcessRuntime {
             processes = adopted,
             "jobs run as plain processes: without isolation, as this user, held to no limit"
         );
-        Ok(Local { runtime: Arc::new(ProcessRuntime { inner }), deaths, freed })
+        Ok(Local { runtime: Arc::new(ProcessRuntime { inner }), deaths, room })
     }
 }
 
@@ -237,6 +236,10 @@ impl Runtime for ProcessRuntime {
             platform: format!("{}/{}", std::env::consts::OS, architecture()),
             pull_secret: None,
         })
+    }
+
+    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
+        self.inner.room.excess(resources).map_or(Ok(None), Err)
     }
 
     async fn admit(&self, attempt: AttemptKey, resources: Resources) -> Admission {

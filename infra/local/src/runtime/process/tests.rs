@@ -85,7 +85,7 @@ impl Stage for ProcessStage {
     }
 
     fn freed(&self) -> watch::Receiver<u64> {
-        self.local.freed.clone()
+        self.local.room.freed()
     }
 
     async fn restart(&mut self) {
