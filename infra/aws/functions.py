@@ -149,6 +149,7 @@ FUNCTIONS = {
     "change-jobs": ["get", "query", "index", "write"],
     "delete-job": ["get", "write"],
     "get-output": ["get", *SEES_ARCHIVES],
+    "list-attempts": ["get", "query"],
     "read-logs": ["get", "query", *SEES_ARCHIVES],
     "create-upload": ["get", "write", "write user", "write upload"],
     "get-object": ["get", "list", "read user", "passing"],

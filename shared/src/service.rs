@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     auth::Keyring,
-    ops::{backlog::Backlog, queues::KnownQueues},
+    ops::{backlog::Backlog, queues::KnownQueues, turns::Turns},
     platform::Platform,
 };
 
@@ -24,6 +24,8 @@ pub struct Service {
     pub backlog: Arc<Backlog>,
     /// Queues that this process knows to be there.
     pub queues: Arc<KnownQueues>,
+    /// Who of this process waits to change a part of a wide task.
+    pub turns: Arc<Turns>,
 }
 
 /// What differs between installations.

@@ -46,6 +46,7 @@ mod tasks;
 mod queues;
 mod stop;
 
+mod arrays;
 mod big;
 mod crash;
 

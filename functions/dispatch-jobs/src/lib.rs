@@ -3,7 +3,7 @@
 
 use shared::{
     function::Reaction,
-    ops::{dispatch, duties, sweep::Wake},
+    ops::{chunks, dispatch, duties, sweep::Wake},
     service::Service,
     wire::Problem,
 };
@@ -18,6 +18,7 @@ impl Reaction for DispatchJobs {
     async fn react(&self, service: &Service, event: Wake) -> Result<(), Problem> {
         match event {
             Wake::Job(key) => duties::perform(service, key).await,
+            Wake::Chunk(key) => chunks::perform(service, key).await,
             Wake::Queue(key) => dispatch::dispatch(service, &key).await,
         }
     }

@@ -8,7 +8,7 @@ use shared::{
     job::{AttemptId, Job, JobKey, Task},
     ops::{
         bundle, jobs,
-        output::{self, Selector},
+        output::{self, Selected, Selector},
     },
     service::Service,
     wire::{Problem, RangeAsked, Reply, Request, openapi},
@@ -91,7 +91,7 @@ async fn bundle(
         None if wait > 0 => jobs::wait(service, job.key(), wait).await?,
         _ => job,
     };
-    let body = bundle::read(service, &job, selector.task.as_deref())?;
+    let body = bundle::read(service, &job, selector.task.as_deref()).await?;
     let name = format!("attachment; filename=\"{}.tar\"", job.id);
     let reply = Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "application/x-tar");
     // What a run has brought home changes no more: a reader may start anew.
@@ -107,13 +107,13 @@ async fn selected(
     selector: &Selector,
     wait: u32,
 ) -> Result<(Job, AttemptId), Problem> {
-    let attempt = output::select(&job, selector)?;
-    let is_over = job.ending().is_some() || (attempt.number > 0 && !job.is_live(attempt));
+    let Selected { attempt, is_live, .. } = output::select(service, &job, selector).await?;
+    let is_over = job.ending().is_some() || (attempt.number > 0 && !is_live);
     if wait == 0 || is_over {
         return Ok((job, attempt));
     }
     let job = jobs::wait(service, job.key(), wait).await?;
-    let attempt = output::select(&job, selector)?;
+    let attempt = output::select(service, &job, selector).await?.attempt;
     Ok((job, attempt))
 }
 

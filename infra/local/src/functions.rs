@@ -14,6 +14,7 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
         Box::new(change_jobs::ChangeJobs),
         Box::new(delete_job::DeleteJob),
         Box::new(get_output::GetOutput),
+        Box::new(list_attempts::ListAttempts),
         Box::new(read_logs::ReadLogs),
         Box::new(issue_token::IssueToken),
         Box::new(create_upload::CreateUpload),

@@ -97,6 +97,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
         config: Config { public_url: String::new(), longest_wait_seconds: 0 },
         backlog: Arc::default(),
         queues: Arc::default(),
+        turns: Arc::default(),
     };
     let new = projects::create(&service, name).await?;
     Ok(json!({

@@ -123,6 +123,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
         config: Config { public_url: public_url.clone(), longest_wait_seconds: LONGEST_WAIT },
         backlog: Arc::default(),
         queues: Arc::default(),
+        turns: Arc::default(),
     };
     first_project(&service, &data).await?;
 

@@ -92,6 +92,20 @@ pub(super) fn owes(
     }
 }
 
+/// The places of instances whose live attempt was told to stop so long ago that
+/// it is given up at `at`: nobody answers for it any more.
+pub(super) fn given_up(
+    instances: &[Instance],
+    deadlines: &Deadlines,
+    at: Timestamp,
+) -> impl Iterator<Item = (usize, u32)> {
+    let is_over = move |instance: &Instance| {
+        instance.live().is_some_and(|live| live.stop.is_some() && live.deadline(deadlines) <= at)
+    };
+    let all = instances.iter().enumerate();
+    all.filter(move |(_, i)| is_over(i)).map(|(place, instance)| (place, instance.attempts))
+}
+
 fn live(instances: &[Instance]) -> usize {
     instances.iter().filter(|instance| matches!(instance.state, InstanceState::Live(_))).count()
 }

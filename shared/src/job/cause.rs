@@ -117,7 +117,7 @@ impl Cause {
     }
 
     /// Whether everything was to stop for this, not only the one attempt.
-    pub(super) fn is_halt(self) -> bool {
+    pub fn is_halt(self) -> bool {
         matches!(self, Cause::Cancelled | Cause::DeadlinePassed | Cause::FailedFast)
     }
 

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptId, Deadlines, Halt, Instance, InstanceState, Job, JobKey, Members, Refused, RetryRules,
+    AttemptId, Deadlines, Halt, Instance, InstanceState, Job, JobKey, Members, Name, Refused,
+    Resources, RetryRules,
     array::{self, Rules},
+    attempt::later,
     duty::{Due, Duty},
     event::AttemptEvent,
 };
@@ -16,6 +18,10 @@ use super::{
 /// How many instances of one task live inside the job's record, or in one
 /// chunk.
 pub const INLINE_INSTANCES: u32 = 128;
+
+/// How long counts may wait to be folded, so that many changes are folded at
+/// once. What the job has to act on does not wait.
+const FOLD_SECONDS: u64 = 2;
 
 /// How many instances stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +103,12 @@ pub struct Chunk {
     pub task: u32,
     /// The chunk's place in the task.
     pub chunk: u32,
+    /// The queue that the job waits in.
+    pub queue: Name,
+    /// The job's priority in it.
+    pub priority: i16,
+    /// What each container may use.
+    pub resources: Resources,
     /// The task's rules, so that a chunk can be judged by itself.
     pub retry: RetryRules,
     /// The task's deadlines, likewise.
@@ -104,9 +116,16 @@ pub struct Chunk {
     /// The chunk's share of its task's `max_concurrent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// Whether the first final failure stops everything.
+    #[serde(default)]
+    pub fail_fast: bool,
     /// Why everything is to stop, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,
+    /// How often a sweep took out of the queue's slots what had one here and
+    /// was not live: who has taken his slot before claims it no more.
+    #[serde(default)]
+    pub swept: u32,
     /// Counts changes of [`Chunk::counts`].
     pub sequence: u64,
     /// The sequence that the job has taken in.
@@ -152,10 +171,15 @@ impl Job {
             run: self.run,
             task: place,
             chunk,
+            queue: self.queue.clone(),
+            priority: self.priority,
+            resources: task.resources,
             retry: task.retry.clone(),
             deadlines: task.deadlines,
             at_once: task.staging().1,
+            fail_fast: self.fail_fast,
             halt: None,
+            swept: 0,
             sequence: 0,
             folded: 0,
             changed_at: at,
@@ -182,6 +206,12 @@ impl Chunk {
         (attempts > 0).then(|| AttemptId { run, ..self.attempt(place, attempts) })
     }
 
+    /// The latest attempt of each of its instances that had any.
+    pub fn latest_attempts(&self) -> impl Iterator<Item = AttemptId> {
+        let first = self.chunk * INLINE_INSTANCES;
+        (first..).take(self.instances.len()).filter_map(|instance| self.latest_attempt(instance))
+    }
+
     /// The chunk after something happened to one of its attempts.
     pub fn after(
         &self,
@@ -199,6 +229,26 @@ impl Chunk {
         let mut next = self.clone();
         array::take(&mut next.instances, place, attempt.number, event, self.rules(), at)?;
         Ok(next.counted(self, at))
+    }
+
+    /// The chunk after one of its attempts was given a slot, which it was by who
+    /// had read the chunk as `seen`.
+    pub fn claimed(
+        &self,
+        attempt: AttemptId,
+        seen: &Chunk,
+        at: Timestamp,
+    ) -> Result<Chunk, Refused> {
+        if (self.run, self.swept) != (seen.run, seen.swept) {
+            return Err(Refused::NotWaiting);
+        }
+        self.after(attempt, &AttemptEvent::Claimed, at)
+    }
+
+    /// The chunk once a slot was taken back that nothing live had.
+    #[must_use]
+    pub fn swept(&self) -> Chunk {
+        Chunk { swept: self.swept.wrapping_add(1), ..self.clone() }
     }
 
     /// The chunk once everything is to stop.
@@ -222,19 +272,76 @@ impl Chunk {
 
     /// The chunk once the job has taken in its counts as of `sequence`.
     #[must_use]
-    pub fn folded(&self, sequence: u64) -> Chunk {
-        Chunk { folded: self.folded.max(sequence.min(self.sequence)), ..self.clone() }
+    pub fn folded(&self, sequence: u64, at: Timestamp) -> Chunk {
+        let folded = sequence.min(self.sequence);
+        if folded <= self.folded {
+            return self.clone();
+        }
+        // What has changed since is as new as the folding.
+        Chunk { folded, changed_at: at, ..self.clone() }
     }
 
     /// What the chunk calls for, the attempts that want a slot included.
     pub fn owes(&self) -> Vec<Due> {
         let mut out = Vec::new();
         if self.folded < self.sequence {
-            out.push(Due { at: self.changed_at, duty: Duty::Fold });
+            out.push(Due { at: self.fold_at(), duty: Duty::Fold });
         }
         let id = |place, number| self.attempt(place, number);
         array::owes(&self.instances, id, true, self.rules(), &mut out);
         out
+    }
+
+    /// When a sweep should look at this chunk next; `None` if nothing is owed
+    /// that time would bring about.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let timed = self.owes().into_iter().filter(|due| !matches!(due.duty, Duty::Claim(_)));
+        timed.map(|due| due.at).min()
+    }
+
+    /// The attempts that want a slot, in the order in which they should start.
+    pub fn claims(&self) -> Vec<AttemptId> {
+        let claim = |due: Due| match due.duty {
+            Duty::Claim(attempt) => Some(attempt),
+            _ => None,
+        };
+        self.owes().into_iter().filter_map(claim).collect()
+    }
+
+    /// The attempts that are live.
+    pub fn live_attempts(&self) -> Vec<AttemptId> {
+        let instances = self.instances.iter().enumerate();
+        let live = instances.filter(|(_, instance)| instance.live().is_some());
+        live.map(|(place, instance)| self.attempt(place, instance.attempts)).collect()
+    }
+
+    /// The live attempts for which nobody answers any more at `at`: a tick would
+    /// end them.
+    pub fn given_up(&self, at: Timestamp) -> Vec<AttemptId> {
+        let given_up = array::given_up(&self.instances, &self.deadlines, at);
+        given_up.map(|(place, number)| self.attempt(place, number)).collect()
+    }
+
+    /// The instance that an attempt is of, if it is one of the chunk's.
+    pub fn instance(&self, attempt: AttemptId) -> Option<&Instance> {
+        self.instances.get(self.place(attempt)?)
+    }
+
+    /// Whether this attempt is the one that counts for its instance.
+    pub fn is_live(&self, attempt: AttemptId) -> bool {
+        let counts = |i: &Instance| i.attempts == attempt.number && i.live().is_some();
+        attempt.run == self.run && self.instance(attempt).is_some_and(counts)
+    }
+
+    /// A task starts with its first change, ends with its last, and may fail
+    /// the whole job: those are news. Of the rest only the latest counts.
+    fn fold_at(&self) -> Timestamp {
+        let counts = self.counts();
+        let fails_all = self.fail_fast && self.halt.is_none() && counts.failed > 0;
+        if self.folded == 0 || counts.is_ended() || fails_all {
+            return self.changed_at;
+        }
+        later(self.changed_at, FOLD_SECONDS)
     }
 
     fn counted(mut self, before: &Chunk, at: Timestamp) -> Chunk {

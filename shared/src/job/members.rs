@@ -7,7 +7,7 @@ use super::{Cause, Counts, Halt, INLINE_INSTANCES, Instance, array, attempt::lat
 
 /// How many instances all tasks of a job together may keep inside its record,
 /// those of tasks with only one aside.
-pub const INLINE_IN_ALL: u32 = 1_024;
+pub(super) const INLINE_IN_ALL: u32 = 1_024;
 
 /// A task's instances: inside the record, or spread over chunks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,9 +37,9 @@ pub use graph::{Edge, GraphFault, When, check as check_graph};
 pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
 pub use image::{ImageReference, ResolvedImage};
 pub use instance::{Instance, InstanceState, Outcome};
-pub use members::{ChunkEntry, INLINE_IN_ALL, Members};
+pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
-    CallbackSpec, Deadlines, InputSpec, JobSpec, MAX_INSTANCES, MAX_TASKS, Network, OutputSpec,
-    Resources, RetryRules, Sealed, Source, TaskSpec,
+    CallbackSpec, Deadlines, InputSpec, JobSpec, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS,
+    Network, OutputSpec, Resources, RetryRules, Sealed, Source, TaskSpec,
 };

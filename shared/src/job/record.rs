@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     AttemptId, Callback, Cause, ChunkEntry, Deadlines, Edge, INLINE_INSTANCES, ImageReference,
     Instance, JobId, JobKey, JobSpec, Members, Name, ProjectId, ResolvedImage, Resources,
-    RetryRules, TaskSpec, Telling, array::Rules, attempt::later, members::INLINE_IN_ALL,
+    RetryRules, TaskSpec, Telling,
+    array::{self, Rules},
+    attempt::later,
+    members::INLINE_IN_ALL,
 };
 
 /// A job as stored: one item, replaced whole at each change.
@@ -282,11 +285,43 @@ impl Job {
         live
     }
 
+    /// Whether instances wait for a slot that chunks hold, as far as is known
+    /// here.
+    pub fn waits_in_chunks(&self) -> bool {
+        self.waiting_in_chunks().next().is_some()
+    }
+
+    /// The tasks of which that is so.
+    pub fn waiting_in_chunks(&self) -> impl Iterator<Item = &Task> {
+        let waits = |chunk: &ChunkEntry| chunk.spread && chunk.counts.waiting > 0;
+        self.tasks.iter().filter(move |task| task.is_open() && task.chunks().iter().any(waits))
+    }
+
     /// The instance that an attempt is of, if the record holds it.
     pub fn instance(&self, attempt: AttemptId) -> Option<&Instance> {
         match &self.tasks.get(attempt.task as usize)?.members {
             Members::Inline(instances) => instances.get(attempt.instance as usize),
             Members::Chunked(_) => None,
+        }
+    }
+
+    /// The live attempts in the record for which nobody answers any more at
+    /// `at`: a tick would end them.
+    pub fn given_up(&self, at: Timestamp) -> Vec<AttemptId> {
+        let mut all = Vec::new();
+        for (place, instances) in self.inline() {
+            let deadlines = &self.tasks[place].deadlines;
+            let given_up = array::given_up(instances, deadlines, at);
+            all.extend(given_up.map(|(instance, number)| self.attempt(place, instance, number)));
+        }
+        all
+    }
+
+    /// The place of the chunk that holds an attempt's instance, if one does.
+    pub fn chunk_of(&self, attempt: AttemptId) -> Option<u32> {
+        match &self.tasks.get(attempt.task as usize)?.members {
+            Members::Inline(_) => None,
+            Members::Chunked(_) => Some(attempt.instance / INLINE_INSTANCES),
         }
     }
 

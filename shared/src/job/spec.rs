@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edge, INLINE_IN_ALL, INLINE_INSTANCES, ImageReference, Name};
+use super::{Edge, ImageReference, Name};
 
 /// The most tasks of one job.
 pub const MAX_TASKS: usize = 1_000;
 
 /// The most instances of one task.
 pub const MAX_INSTANCES: u32 = 10_000;
+
+/// The most instances of all tasks of one job: its record knows of each 128.
+pub const MAX_JOB_INSTANCES: u64 = 100_000;
 
 /// Bytes of a spec's JSON up to which it is kept in the job's record.
 const SMALL_BYTES: usize = 2 << 10;
@@ -52,11 +55,9 @@ impl JobSpec {
     /// The version of the shape written today.
     pub const VERSION: u8 = 1;
 
-    /// Whether all instances of all tasks are kept in the job's own record.
-    pub fn fits_one_record(&self) -> bool {
-        let several = self.tasks.iter().map(|task| task.instances).filter(|n| *n > 1);
-        several.clone().all(|n| n <= INLINE_INSTANCES)
-            && several.map(u64::from).sum::<u64>() <= INLINE_IN_ALL.into()
+    /// How many instances all tasks have together.
+    pub fn instances(&self) -> u64 {
+        self.tasks.iter().map(|task| u64::from(task.instances)).sum()
     }
 
     /// Whether it is kept in the job's record, instead of beside it.

@@ -14,8 +14,8 @@ use crate::{
         ArchiveInfo, Layout, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest,
     },
     job::{
-        AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Job, JobKey,
-        JobSpec, ResolvedImage, Source, TaskSpec, Usage,
+        AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
+        JobKey, JobSpec, ProjectId, ResolvedImage, Source, TaskSpec, Usage,
     },
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
@@ -319,6 +319,21 @@ pub async fn end_unreported(
     end(service, attempt, Ended::without_exit(cause), record).await
 }
 
+/// The ends of attempts for which nobody answers any more: as a tick would have
+/// it, but written down.
+pub(super) async fn give_up(
+    service: &Service,
+    project: ProjectId,
+    attempts: Vec<AttemptId>,
+) -> Result<(), Problem> {
+    for attempt in attempts {
+        let message = "it was told to stop, and nobody answered for it any more".to_owned();
+        let key = AttemptKey { project, attempt };
+        end_unreported(service, key, Cause::AgentLost, Some(message)).await?;
+    }
+    Ok(())
+}
+
 /// Ends the attempt, and writes down what it left behind.
 ///
 /// That comes first, and only where there is nothing yet: so it is what the
@@ -334,10 +349,10 @@ async fn end(
     left: AttemptRecord,
 ) -> Result<(), Problem> {
     let id = attempt.attempt;
-    let event = Event::Attempt(id, AttemptEvent::Ended(ended));
-    let row = |before: &Job, after: &Job| {
-        let live = before.instance(id).filter(|_| before.is_live(id)).and_then(|i| i.live());
-        let outcome = after.instance(id).and_then(|instance| instance.outcome());
+    let event = AttemptEvent::Ended(ended);
+    let row = move |before: Option<&Instance>, after: Option<&Instance>| {
+        let live = before.and_then(|instance| instance.live());
+        let outcome = after.and_then(|instance| instance.outcome());
         let record = AttemptRecord {
             claimed_at: live.map(|live| live.claimed_at),
             started_at: left.started_at.or_else(|| live.and_then(|live| live.started_at)),
@@ -348,7 +363,7 @@ async fn end(
         };
         (rows::attempt(id), rows::plain(&record))
     };
-    match record::record_after(service, attempt.job(), &event, row).await {
+    match record::record_after(service, attempt, &event, row).await {
         Err(Problem::NotFound { .. }) => Ok(()),
         Ok(None) => end_as_written(service, attempt).await,
         recorded => recorded.map(|_| ()),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tracing::{instrument, warn};
 
 use super::{
-    attempts, duties, queues, record,
+    attempts, chunks, duties, queues, record,
     rows::{self, QueueKey},
     slots,
 };
@@ -85,8 +85,12 @@ pub async fn claim(service: &Service, key: &QueueKey, most: usize) -> Result<Cla
                     None => return Ok(Claims { claimed, blocked: Blocked::Paused }),
                 },
             };
-            let job: Job = rows::read(&row)?;
-            let blocked = claim_job(service, gate, (row, job), &mut claimed).await?;
+            let blocked = if let Some(chunk) = rows::chunk_at(&row.key) {
+                chunks::claim(service, gate, chunk, &mut claimed).await?
+            } else {
+                let job: Job = rows::read(&row)?;
+                claim_job(service, gate, (row, job), &mut claimed).await?
+            };
             if blocked != Blocked::Drained {
                 return Ok(Claims { claimed, blocked });
             }
@@ -140,11 +144,11 @@ pub(super) async fn claim_at_once(
 }
 
 /// What every claim of a queue has to pass.
-struct Gate<'a> {
-    queue: &'a QueueKey,
-    limit: SetLimit,
-    most: usize,
-    check: Op,
+pub(super) struct Gate<'a> {
+    pub queue: &'a QueueKey,
+    pub limit: SetLimit,
+    pub most: usize,
+    pub check: Op,
     /// Whether nothing was claimed since the queue was looked at.
     is_fresh: bool,
 }
@@ -261,21 +265,20 @@ pub(super) fn first_claim(job: &Job, limit: SetLimit) -> Option<AttemptId> {
 
 /// Gives back what a claim had taken that did not come to its end, unless
 /// another claim of the same attempt did: then it is that one's.
-async fn unclaim(
+pub(super) async fn unclaim(
     service: &Service,
     queue: &QueueKey,
     attempt: AttemptKey,
     joined: bool,
 ) -> Result<(), Problem> {
     let id = attempt.attempt;
-    let found = record::load_any(service, attempt.job()).await?;
-    let job = found.map(|(_, job)| job);
-    if job.as_ref().is_some_and(|job| job.is_live(id)) {
+    let held = chunks::held(service, attempt).await?;
+    if held.as_ref().is_some_and(|held| held.is_live(id)) {
         return Ok(());
     }
     service.platform.runtime.forget(attempt).await?;
     // What is still to be claimed keeps its slot for the next claim.
-    if joined && !job.is_some_and(|job| job.claims().contains(&id)) {
+    if joined && !held.is_some_and(|held| held.wants(id)) {
         queues::free(service, queue, id).await?;
     }
     Ok(())

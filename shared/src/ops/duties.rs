@@ -1,14 +1,16 @@
 //! Doing what a saved job calls for.
 
+use std::collections::BTreeSet;
+
 use tracing::{debug, instrument, warn};
 
 use super::{
-    attempts,
+    attempts, chunks,
     dispatch::{self, Claimed},
     images, objects, record, rows,
 };
 use crate::{
-    job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Job, JobKey},
+    job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Instance, Job, JobKey},
     platform::{Expect, Index, Key, Known, ObjectKey, Op, Query, ResolveError, Row, Sighting},
     service::Service,
     wire::Problem,
@@ -35,11 +37,17 @@ async fn perform_on(service: &Service, mut row: Row, job: Job) -> Result<(), Pro
     let marked = row.marks.get(&Index::Due).and_then(rows::due_of);
     let is_in_vain = due.is_empty() && marked.is_some_and(|at| at <= now);
     if is_in_vain || rows::is_unlisted(&row, &job, now) {
-        let Some(moved) = record::put_off(service, &row, &job).await? else { return Ok(()) };
+        let moved = record::put_off(service, &row, rows::job_row(&job)).await?;
+        let Some(moved) = moved else { return Ok(()) };
         row = moved;
     }
     let mut seen = Seen { row, job, claimed: Vec::new() };
+    let mut spread = BTreeSet::new();
     for due in due {
+        // One call creates all chunks of a task.
+        if matches!(due.duty, Duty::Spread { task, .. } if !spread.insert(task)) {
+            continue;
+        }
         debug!(job.id = %id, duty = ?due.duty, "duty");
         if let Err(problem) = perform_one(service, &mut seen, due.duty).await {
             warn!(job.id = %id, duty = ?due.duty, error = %problem, "duty failed");
@@ -73,17 +81,23 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
             let attempt = attempt_key(attempt);
             dispatch::launch(service, Claimed { attempt, row, job }).await
         }
-        Duty::Stop(attempt) => stop(service, &known(job, attempt_key(attempt))).await,
-        Duty::Look(attempt) => observe(service, &known(job, attempt_key(attempt))).await,
-        Duty::Tick => record::record(service, job.key(), &Event::Ticked).await.map(|_| ()),
+        Duty::Stop(attempt) => {
+            stop(service, &known(job.instance(attempt), attempt_key(attempt))).await
+        }
+        Duty::Look(attempt) => {
+            observe(service, &known(job.instance(attempt), attempt_key(attempt))).await
+        }
+        Duty::Tick => {
+            let given_up = job.given_up(service.platform.clock.now());
+            attempts::give_up(service, job.project, given_up).await?;
+            record::record(service, job.key(), &Event::Ticked).await.map(|_| ())
+        }
         Duty::Purge => purge(service, job.key()).await,
-        // The queue claims; wide tasks and callbacks are refused at submit, so
+        Duty::Spread { task, .. } => chunks::spread(service, job.key(), task).await,
+        Duty::HaltChunk { task, chunk } => chunks::halt(service, job, task, chunk).await,
+        // The queue claims, a chunk folds; callbacks are refused at submit, so
         // that no stored job calls for them.
-        Duty::Claim(_)
-        | Duty::Spread { .. }
-        | Duty::HaltChunk { .. }
-        | Duty::Fold
-        | Duty::Tell { .. } => Ok(()),
+        Duty::Claim(_) | Duty::Fold | Duty::Tell { .. } => Ok(()),
     }
 }
 
@@ -127,14 +141,14 @@ async fn resolve(service: &Service, seen: &mut Seen, place: u32) -> Result<(), P
 }
 
 /// Makes the runtime stop an attempt, and ends one that it does not have.
-async fn stop(service: &Service, known: &Known) -> Result<(), Problem> {
+pub(super) async fn stop(service: &Service, known: &Known) -> Result<(), Problem> {
     service.platform.runtime.stop(known.attempt, false).await?;
     observe(service, known).await
 }
 
 /// The attempt, and what its launch told.
-pub(super) fn known(job: &Job, attempt: AttemptKey) -> Known {
-    let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
+pub(super) fn known(instance: Option<&Instance>, attempt: AttemptKey) -> Known {
+    let live = instance.and_then(Instance::live);
     Known { attempt, handle: live.and_then(|live| live.handle.clone()) }
 }
 
@@ -162,8 +176,8 @@ pub(super) async fn observe_all(service: &Service, known: &[Known]) -> Result<()
 /// Acts on what was seen of an attempt, if its job, read after that, does not
 /// know better.
 async fn settle(service: &Service, attempt: AttemptKey, sighting: Sighting) -> Result<(), Problem> {
-    let found = record::load_any(service, attempt.job()).await?;
-    let Some((row, job)) = found.filter(|(_, job)| job.is_live(attempt.attempt)) else {
+    let held = chunks::held(service, attempt).await?;
+    let Some(held) = held.filter(|held| held.is_live(attempt.attempt)) else {
         return match sighting {
             Sighting::Exited { .. } | Sighting::NotStarted { .. } | Sighting::Gone => {
                 forget(service, attempt).await
@@ -171,14 +185,14 @@ async fn settle(service: &Service, attempt: AttemptKey, sighting: Sighting) -> R
             Sighting::Pending | Sighting::Running => Ok(()),
         };
     };
-    let live = job.instance(attempt.attempt).and_then(|instance| instance.live());
+    let live = held.instance(attempt.attempt).and_then(|instance| instance.live());
     let stopping = live.is_some_and(|live| live.stop.is_some());
     match sighting {
         // Launched by half, perhaps, by a server that died over it.
         Sighting::Pending
             if !stopping && live.is_some_and(|live| live.phase == AttemptPhase::Claimed) =>
         {
-            dispatch::launch(service, Claimed { attempt, row, job }).await
+            dispatch::launch(service, held.claimed(attempt)).await
         }
         Sighting::Pending | Sighting::Running => Ok(()),
         Sighting::Exited { code, out_of_memory, message } => {
@@ -196,9 +210,9 @@ async fn settle(service: &Service, attempt: AttemptKey, sighting: Sighting) -> R
         Sighting::Gone => {
             if live.is_some_and(|live| live.started_at.is_none()) && !stopping {
                 // Its room may have been forgotten with the server that claimed it.
-                let resources = job.tasks[attempt.attempt.task as usize].resources;
+                let resources = held.job.tasks[attempt.attempt.task as usize].resources;
                 service.platform.runtime.admit(attempt, resources).await;
-                return dispatch::launch(service, Claimed { attempt, row, job }).await;
+                return dispatch::launch(service, held.claimed(attempt)).await;
             }
             let message = Some("the runtime has no trace of the container".to_owned());
             attempts::end_unreported(service, attempt, Cause::AgentLost, message).await?;

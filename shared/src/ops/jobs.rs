@@ -1,5 +1,7 @@
 //! Reading jobs, and asking for their end.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
@@ -12,7 +14,9 @@ use super::{
     slots,
 };
 use crate::{
-    job::{Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState},
+    job::{
+        Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState,
+    },
     platform::{Index, Platform, Query},
     service::Service,
     wire::{
@@ -58,10 +62,11 @@ async fn only_attempt(service: &Service, job: &Job) -> Result<Option<AttemptReco
 /// Why the job has nothing running, if it has not.
 async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>, Problem> {
     let alone = |reason| Ok(Some(WaitingView { reason, position: None }));
-    if !job.live_attempts().is_empty() || job.halt().is_some() {
+    let live = job.tasks.iter().map(|task| task.members.counts().live).sum::<u32>();
+    if live > 0 || job.halt().is_some() {
         return Ok(None);
     }
-    if job.claims().is_empty() {
+    if job.claims().is_empty() && !job.waits_in_chunks() {
         let open = |state| matches!(state, TaskState::Ready | TaskState::Running);
         let wanted = job.tasks.iter().any(|task| {
             let image = &job.images[task.image as usize].state;
@@ -85,7 +90,7 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
     } else {
         "capacity"
     };
-    Ok(Some(WaitingView { reason, position: position(service, job).await? }))
+    Ok(Some(WaitingView { reason, position: Some(position(service, job).await?) }))
 }
 
 /// Whether the queue has no slot for the job, or for the one that is first.
@@ -93,8 +98,11 @@ async fn is_queue_full(service: &Service, job: &Job, queue: &Queue) -> Result<bo
     let (key, limit) = (QueueKey::of(job), queue.slots());
     let held = queues::held(service, &key).await?;
     let has_slot = |job: &Job| {
-        let id = dispatch::first_claim(job, limit)?;
-        Some(slots::fits(held, job.tasks[id.task as usize].resources, limit))
+        let claim = dispatch::first_claim(job, limit).map(|id| &job.tasks[id.task as usize]);
+        let waiting = claim.into_iter().chain(job.waiting_in_chunks());
+        let mut asked = waiting.map(|task| task.resources);
+        let asked = asked.find(|asked| slots::ever_fits(*asked, limit))?;
+        Some(slots::fits(held, asked, limit))
     };
     if has_slot(job) != Some(true) {
         return Ok(true);
@@ -102,21 +110,34 @@ async fn is_queue_full(service: &Service, job: &Job, queue: &Queue) -> Result<bo
     // A small one waits until the first has found its place.
     let first = Query { limit: 1, ..Query::index(Index::Queue, rows::waiting(&key)) };
     let page = service.platform.table.query(&first).await?;
-    let first = page.rows.first().map(rows::read::<Job>).transpose()?;
-    Ok(first.is_some_and(|first| has_slot(&first) == Some(false)))
+    let Some(first) = page.rows.first() else { return Ok(false) };
+    let has_slot = if rows::chunk_at(&first.key).is_some() {
+        let asked = rows::read::<Chunk>(first)?.resources;
+        slots::ever_fits(asked, limit).then(|| slots::fits(held, asked, limit))
+    } else {
+        has_slot(&rows::read::<Job>(first)?)
+    };
+    Ok(has_slot == Some(false))
 }
 
 /// How many jobs of the queue start before this one.
-async fn position(service: &Service, job: &Job) -> Result<Option<String>, Problem> {
-    let marks = rows::job_row(job).marks;
-    let Some(mark) = marks.get(&Index::Queue) else { return Ok(None) };
-    let query = Query {
-        to: Some(mark.sort.clone()),
+async fn position(service: &Service, job: &Job) -> Result<String, Problem> {
+    let mut query = Query {
+        to: Some(rows::turn(job.priority, job.key())),
         limit: queues::COUNTED + 1,
-        ..Query::index(Index::Queue, mark.partition.clone())
+        ..Query::index(Index::Queue, rows::waiting(&QueueKey::of(job)))
     };
-    let ahead = service.platform.table.query(&query).await?.rows.len();
-    Ok(Some(queues::counted(ahead)))
+    // A job of wide tasks may be there many times: once for each chunk.
+    let mut ahead = BTreeSet::new();
+    loop {
+        let page = service.platform.table.query(&query).await?;
+        let marks = page.rows.iter().filter_map(|row| row.marks.get(&Index::Queue));
+        ahead.extend(marks.map(|mark| rows::job_in_turn(&mark.sort).to_owned()));
+        query.cursor = page.cursor;
+        if ahead.len() > queues::COUNTED || query.cursor.is_none() {
+            return Ok(queues::counted(ahead.len()));
+        }
+    }
 }
 
 /// What a listing is narrowed to.

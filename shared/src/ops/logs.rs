@@ -12,11 +12,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 
-use super::{record, rows};
+use super::{chunks, rows};
 use crate::{
     agent::{LogBatch, LogPiece, Stream},
     job::{AttemptId, AttemptKey},
-    platform::{Expect, Op, Query, Row, TableError, Wanted},
+    platform::{Expect, Key, Op, Query, Row, TableError, Wanted},
     service::Service,
     wire::Problem,
 };
@@ -113,8 +113,8 @@ pub async fn append(
 ) -> Result<(), Problem> {
     let id = attempt.attempt;
     let pieces = decoded(batch)?;
-    let found = record::load(service, attempt.job()).await?;
-    if !found.is_some_and(|(_, job)| job.is_live(id)) {
+    let held = chunks::held(service, attempt).await?;
+    if !held.is_some_and(|held| held.is_live(id)) {
         return Err(Problem::conflict("superseded", "the attempt has ended"));
     }
     let table = &service.platform.table;
@@ -188,7 +188,8 @@ pub struct Follower {
     attempt: AttemptKey,
     next: u64,
     head: Option<u64>,
-    job: Option<u64>,
+    /// The row that changes with the attempt's instance, and its version.
+    holder: (Key, Option<u64>),
 }
 
 /// What a follower found.
@@ -206,7 +207,7 @@ pub struct Found {
 impl Follower {
     /// A reader from the beginning.
     pub fn new(attempt: AttemptKey) -> Self {
-        Follower { attempt, next: 0, head: None, job: None }
+        Follower { attempt, next: 0, head: None, holder: (rows::job(attempt.job()), None) }
     }
 
     /// Whose log it is.
@@ -220,9 +221,12 @@ impl Follower {
         let id = self.attempt.attempt;
         // The versions first: what is added after them wakes the next wait.
         self.head = table.get(&rows::log_head(id)).await?.map(|row| row.version);
-        let found = record::load_any(service, self.attempt.job()).await?;
-        self.job = found.as_ref().map(|(row, _)| row.version);
-        let ended = !found.is_some_and(|(_, job)| job.is_live(id));
+        let held = chunks::held(service, self.attempt).await?;
+        self.holder = match &held {
+            Some(held) => (held.row.key.clone(), Some(held.row.version)),
+            None => (rows::job(self.attempt.job()), None),
+        };
+        let ended = !held.is_some_and(|held| held.is_live(id));
         let from = rows::log_piece(id, self.next);
         let mut query = Query {
             from: from.sort,
@@ -251,10 +255,10 @@ impl Follower {
     /// Waits until there may be more, or for `patience`.
     pub async fn changed(&self, service: &Service, patience: Duration) -> Result<(), Problem> {
         let table = &service.platform.table;
-        let (head, job) = (rows::log_head(self.attempt.attempt), rows::job(self.attempt.job()));
+        let (head, (holder, seen)) = (rows::log_head(self.attempt.attempt), &self.holder);
         tokio::select! {
             more = table.changed(&head, self.head, patience) => more?,
-            ended = table.changed(&job, self.job, patience) => ended?,
+            ended = table.changed(holder, *seen, patience) => ended?,
         };
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{attempts, jobs, objects::Stretch};
+use super::{attempts, chunks, objects::Stretch, rows::ChunkKey, turns};
 use crate::{
     archive::{Found, Step, Walker},
     job::{AttemptId, AttemptKey, Job, JobKey},
-    platform::{ObjectKey, collect},
+    platform::{Key, ObjectKey, collect},
     service::Service,
     wire::Problem,
 };
@@ -28,8 +28,51 @@ pub struct Selector {
     pub attempt: Option<u32>,
 }
 
+/// The attempt that a selector names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// Which; its number is 0 before the first.
+    pub attempt: AttemptId,
+    /// Whether it is live.
+    pub is_live: bool,
+    /// The row that changes with it, where that is not its job's, and its
+    /// version.
+    pub chunk: Option<(Key, u64)>,
+}
+
 /// The attempt that the selector names.
-pub fn select(job: &Job, selector: &Selector) -> Result<AttemptId, Problem> {
+pub async fn select(
+    service: &Service,
+    job: &Job,
+    selector: &Selector,
+) -> Result<Selected, Problem> {
+    let (task, instance) = place(job, selector)?;
+    let none = AttemptId { number: 0, ..job.attempt_id(task, instance as usize, 0) };
+    let key = ChunkKey::of(AttemptKey { project: job.project, attempt: none });
+    let chunk = match job.chunk_of(none) {
+        Some(_) => turns::load(service, key).await?,
+        None => None,
+    };
+    let latest = if let Some((_, chunk)) = &chunk {
+        chunk.latest_attempt(instance).unwrap_or(none)
+    } else {
+        let number = job.instance(none).map_or(0, |instance| instance.attempts);
+        AttemptId { number, ..none }
+    };
+    let attempt = match selector.attempt {
+        Some(number) if number == 0 || number > latest.number => {
+            return Err(Problem::not_found("attempt", number));
+        }
+        Some(number) => AttemptId { number, ..latest },
+        None => latest,
+    };
+    let is_live = chunk.as_ref().map_or(job.is_live(attempt), |(_, c)| c.is_live(attempt));
+    let chunk = chunk.map(|(row, _)| (row.key, row.version));
+    Ok(Selected { attempt, is_live, chunk })
+}
+
+/// The task and the instance that the selector names.
+fn place(job: &Job, selector: &Selector) -> Result<(usize, u32), Problem> {
     let task = match &selector.task {
         None if job.tasks.len() == 1 => 0,
         None => return Err(Problem::invalid("task", "the job has several; name one")),
@@ -40,20 +83,11 @@ pub fn select(job: &Job, selector: &Selector) -> Result<AttemptId, Problem> {
             .ok_or_else(|| Problem::not_found("task", name))?,
     };
     let instances = job.tasks[task].members.counts().total();
-    let instance = match selector.instance {
-        None if instances == 1 => 0,
-        None => return Err(Problem::invalid("instance", "the task has several; name one")),
-        Some(index) if index < instances => index,
-        Some(index) => return Err(Problem::not_found("instance", index)),
-    };
-    let id = job.attempt_id(task, instance as usize, 0);
-    let latest = job.instance(id).map_or(0, |instance| instance.attempts);
-    match selector.attempt {
-        Some(number) if number == 0 || number > latest => {
-            Err(Problem::not_found("attempt", number))
-        }
-        Some(number) => Ok(AttemptId { number, ..id }),
-        None => Ok(AttemptId { number: latest, ..id }),
+    match selector.instance {
+        None if instances == 1 => Ok((task, 0)),
+        None => Err(Problem::invalid("instance", "the task has several; name one")),
+        Some(index) if index < instances => Ok((task, index)),
+        Some(index) => Err(Problem::not_found("instance", index)),
     }
 }
 
@@ -81,8 +115,9 @@ pub async fn stored(
 
 /// Why there is no archive.
 async fn missing(service: &Service, key: JobKey, attempt: AttemptId) -> Result<Problem, Problem> {
-    let job = jobs::load(service, key).await?;
-    if job.ending().is_none() && (attempt.number == 0 || job.is_live(attempt)) {
+    let held = chunks::held(service, AttemptKey { project: key.project, attempt }).await?;
+    let held = held.ok_or_else(|| Problem::not_found("job", key.job))?;
+    if held.job.ending().is_none() && (attempt.number == 0 || held.is_live(attempt)) {
         let detail = "there is no output yet: the job has not finished";
         return Ok(Problem::conflict("not_finished", detail));
     }

@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    chunks,
     jobs::{self, Filter},
-    record,
     rows::{self, QueueKey},
     slots,
 };
 use crate::{
-    job::{AttemptId, JobKey, Name, ProjectId, Resources, TaskSpec},
+    job::{AttemptId, AttemptKey, Name, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
     wire::{Problem, submit::Submission, views::QueueView},
@@ -358,10 +358,10 @@ pub(super) async fn free(
         return Ok(false);
     };
     let leave = Op::Leave { key: rows::slots(key), member };
-    let job = JobKey { project: key.project, job: attempt.job };
-    let ops = match record::load_any(service, job).await? {
-        Some((_, job)) if job.is_live(attempt) => return Ok(false),
-        Some((row, job)) => vec![leave, record::replace(service, &row, &job).0],
+    let held = chunks::held(service, AttemptKey { project: key.project, attempt }).await?;
+    let ops = match held {
+        Some(held) if held.is_live(attempt) => return Ok(false),
+        Some(held) => vec![leave, held.renewed(service)],
         None => vec![leave],
     };
     match service.platform.table.commit(ops).await {

@@ -3,12 +3,13 @@
 use tracing::{info, instrument, warn};
 
 use super::{
+    chunks,
     duties::chain,
     rows::{self, QueueKey},
     slots,
 };
 use crate::{
-    job::{AttemptId, Event, Job, JobKey},
+    job::{AttemptEvent, AttemptId, AttemptKey, Event, Instance, Job, JobKey},
     platform::{Expect, Key, Op, Platform, Row, Staged, TableError, Wanted},
     service::Service,
     wire::{Problem, views::job_state},
@@ -44,6 +45,7 @@ pub async fn load_any(service: &Service, key: JobKey) -> Result<Option<(Row, Job
 }
 
 /// Applies `event` to the stored job, again if another writer got there first.
+/// What happens to an attempt of a wide task changes the chunk that holds it.
 pub async fn record(service: &Service, key: JobKey, event: &Event) -> Result<Recorded, Problem> {
     record_on(service, key, None, event).await
 }
@@ -59,22 +61,35 @@ pub async fn record_on(
     let read = read.map(|(row, job)| Found { row, job, as_of: AsOf::Now });
     match try_until(service, key, read, event, |_, _| None).await? {
         Once::Recorded(recorded) => Ok(*recorded),
+        Once::InChunk(found, attempt, event) => {
+            let Found { row, job, .. } = *found;
+            let recorded = chunks::record(service, (row, job), attempt, &event, None).await?;
+            recorded.ok_or_else(|| outrun(key))
+        }
         Once::Overtaken | Once::Preceded => Err(outrun(key)),
     }
 }
 
-/// The same, with a row that is written before the job is: `first` is given
-/// the job before and after, and is asked only if they differ. `None` if that
-/// row is there already, and nothing was changed.
+/// The same of an attempt's event, with a row that is written before the job
+/// is: `first` is given the attempt's instance before and after, and is asked
+/// only if something changes. `None` if that row is there already, and nothing
+/// was changed.
 pub async fn record_after(
     service: &Service,
-    key: JobKey,
-    event: &Event,
-    first: impl Fn(&Job, &Job) -> (Key, Wanted),
+    attempt: AttemptKey,
+    event: &AttemptEvent,
+    first: impl Fn(Option<&Instance>, Option<&Instance>) -> (Key, Wanted) + Send + Sync + 'static,
 ) -> Result<Option<Recorded>, Problem> {
-    let first = |before: &Job, after: &Job| Some(first(before, after));
-    match try_until(service, key, None, event, first).await? {
+    let (key, id) = (attempt.job(), attempt.attempt);
+    let event = Event::Attempt(id, event.clone());
+    let of_job = |before: &Job, after: &Job| Some(first(before.instance(id), after.instance(id)));
+    match try_until(service, key, None, &event, of_job).await? {
         Once::Recorded(recorded) => Ok(Some(*recorded)),
+        Once::InChunk(found, _, event) => {
+            let Found { row, job, .. } = *found;
+            let first = chunks::before_chunk(id, first);
+            chunks::record(service, (row, job), id, &event, Some(first)).await
+        }
         Once::Preceded => Ok(None),
         Once::Overtaken => Err(outrun(key)),
     }
@@ -117,6 +132,8 @@ enum Once {
     Overtaken,
     /// The row that is written first is there already.
     Preceded,
+    /// A chunk is to change, not the job: this attempt of it.
+    InChunk(Box<Found>, AttemptId, AttemptEvent),
 }
 
 /// Most events find the job as it was a moment ago: the first try is made on
@@ -158,6 +175,12 @@ async fn once(
     first: impl Fn(&Job, &Job) -> Option<(Key, Wanted)>,
 ) -> Result<Once, Problem> {
     let table = &service.platform.table;
+    // Which attempts those are never changes: a job of a moment ago will do.
+    if let Event::Attempt(id, event) = event
+        && found.job.chunk_of(*id).is_some()
+    {
+        return Ok(Once::InChunk(Box::new(found), *id, event.clone()));
+    }
     let Found { row, job, as_of } = found;
     let next = match (job.after(event, service.platform.clock.now()), as_of) {
         (Ok(next), _) if next != job => next,
@@ -201,10 +224,10 @@ pub fn replace(service: &Service, row: &Row, next: &Job) -> (Op, Row) {
     (put, row.replaced(wanted))
 }
 
-/// Moves the mark of a job for which a sweep has come in vain; the row as it is
-/// then. `None` if it has changed: whoever did that has seen to its mark.
-pub async fn put_off(service: &Service, row: &Row, job: &Job) -> Result<Option<Row>, Problem> {
-    let wanted = rows::job_row(job);
+/// Moves the mark of a row for which a sweep has come in vain; the row as it is
+/// then. `wanted` is the same, as it is written without regard to the mark that
+/// it had. `None` if it has changed: whoever did that has seen to its mark.
+pub async fn put_off(service: &Service, row: &Row, wanted: Wanted) -> Result<Option<Row>, Problem> {
     let put = Op::Put(row.key.clone(), Expect::Version(row.version), wanted.clone());
     match service.platform.table.commit(vec![put]).await {
         Err(TableError::Stale(_)) => Ok(None),

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | job record | `<project>#<YYYYMM>` | job id |
 //! | spec, if it is large | `job#<job>` | `spec` |
+//! | chunk of a wide task | `job#<job>` | `chunk#<task>#<chunk>#<project>` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
@@ -19,7 +20,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    job::{AccessKeyId, AttemptId, Job, JobId, JobKey, Name, ProjectId},
+    job::{
+        AccessKeyId, AttemptId, AttemptKey, Chunk, INLINE_INSTANCES, Job, JobId, JobKey, Name,
+        ProjectId,
+    },
     platform::{Index, Key, Mark, Row, Wanted},
     wire::Problem,
 };
@@ -52,6 +56,25 @@ impl QueueKey {
     }
 }
 
+/// A part of a wide task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkKey {
+    /// The job it is part of.
+    pub job: JobKey,
+    /// The task's place in the job.
+    pub task: u32,
+    /// The chunk's place in the task.
+    pub chunk: u32,
+}
+
+impl ChunkKey {
+    /// The chunk that holds an attempt's instance, where its task is wide.
+    pub fn of(attempt: AttemptKey) -> Self {
+        let AttemptId { task, instance, .. } = attempt.attempt;
+        ChunkKey { job: attempt.job(), task, chunk: instance / INLINE_INSTANCES }
+    }
+}
+
 /// A job's record.
 pub fn job(key: JobKey) -> Key {
     Key::new(job_partition(key.project, &key.job.month()), key.job.to_string())
@@ -70,6 +93,25 @@ pub fn spec(key: JobKey) -> Key {
 /// The partition of what belongs to a job.
 pub fn parts(key: JobKey) -> String {
     format!("job#{}", key.job)
+}
+
+/// The start of what the chunks of a job are sorted by.
+pub const CHUNKS: &str = "chunk#";
+
+/// A chunk of a wide task. It names its project, so that who meets it in an
+/// index finds its job.
+pub fn chunk(key: ChunkKey) -> Key {
+    let ChunkKey { job, task, chunk } = key;
+    Key::new(parts(job), format!("{CHUNKS}{task:04}#{chunk:04}#{}", job.project))
+}
+
+/// The chunk that is at `key`, if one is.
+pub fn chunk_at(key: &Key) -> Option<ChunkKey> {
+    let job = key.partition.strip_prefix("job#")?.parse().ok()?;
+    let mut parts = key.sort.strip_prefix(CHUNKS)?.split('#');
+    let (task, chunk) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let project = parts.next()?.parse().ok()?;
+    Some(ChunkKey { job: JobKey { project, job }, task, chunk })
 }
 
 /// What an ended attempt left behind.
@@ -187,17 +229,66 @@ pub fn new_job_row(job: &Job, now: Timestamp, slack: SignedDuration) -> Wanted {
 /// its mark is left, or put, where that would have it.
 pub fn next_job_row(job: &Job, before: &Row, now: Timestamp, slack: SignedDuration) -> Wanted {
     let Some(due) = job.due_at() else { return job_row(job) };
-    let soon = now + slack;
-    let wanted = if slack.is_zero() || job.claims().is_empty() { due } else { due.min(soon) };
+    let wanted = soon_for(due, !job.claims().is_empty(), now, slack);
     let is_listed = slack.is_zero() || before.marks.contains_key(&Index::Open) || is_old(job, now);
     let is_open = job.ending().is_none();
     // Until it is marked as open, a sweep has to come by for that.
     let listed_at = job.id.created_at() + MARKED_OPEN_AT;
     let wanted = if is_listed || !is_open { wanted } else { wanted.min(listed_at) };
+    let wanted = job_row_due(job, Some(kept_or(wanted, before, now, slack)));
+    if is_listed { wanted } else { unlisted(wanted) }
+}
+
+/// When a sweep should come by for what is `due`; what waits for its queue often
+/// goes on within `slack`, and is then due soon.
+fn soon_for(due: Timestamp, waits: bool, now: Timestamp, slack: SignedDuration) -> Timestamp {
+    if slack.is_zero() || !waits { due } else { due.min(now + slack) }
+}
+
+/// The mark of the row before, if it is less than `slack` earlier than wanted.
+fn kept_or(wanted: Timestamp, before: &Row, now: Timestamp, slack: SignedDuration) -> Timestamp {
     let stays = |kept: &Timestamp| now < *kept && *kept <= wanted && wanted - slack <= *kept;
     let kept = before.marks.get(&Index::Due).and_then(due_of);
-    let wanted = job_row_due(job, Some(kept.filter(stays).unwrap_or(wanted)));
-    if is_listed { wanted } else { unlisted(wanted) }
+    kept.filter(stays).unwrap_or(wanted)
+}
+
+/// A chunk as it is written: its marks say what it calls for.
+pub fn chunk_row(chunk: &Chunk) -> Wanted {
+    chunk_row_due(chunk, chunk.due_at())
+}
+
+/// The same of a chunk that takes the place of `before`, as of a job's record.
+pub fn next_chunk_row(
+    chunk: &Chunk,
+    before: &Row,
+    now: Timestamp,
+    slack: SignedDuration,
+) -> Wanted {
+    let Some(due) = chunk.due_at() else { return chunk_row(chunk) };
+    let wanted = soon_for(due, !chunk.claims().is_empty(), now, slack);
+    chunk_row_due(chunk, Some(kept_or(wanted, before, now, slack)))
+}
+
+fn chunk_row_due(chunk: &Chunk, due: Option<Timestamp>) -> Wanted {
+    let Chunk { job, task, chunk: place, .. } = chunk;
+    let mut marks = BTreeMap::new();
+    if let Some(at) = due {
+        let spread = job.job.bits().wrapping_add((*place).into());
+        marks.insert(Index::Due, due_mark(spread, at));
+    }
+    if !chunk.claims().is_empty() {
+        let queue = QueueKey { project: job.project, name: chunk.queue.clone() };
+        let turn = turn(chunk.priority, *job);
+        let sort = format!("{turn}#{task:04}#{place:04}");
+        marks.insert(Index::Queue, Mark { partition: waiting(&queue), sort });
+    }
+    Wanted { marks, ..plain(chunk) }
+}
+
+/// Where a job, and what is part of it, stand in their queue.
+pub fn turn(priority: i16, job: JobKey) -> String {
+    let urgency = 1_000 - i32::from(priority);
+    format!("{urgency:04}#{}", job.job)
 }
 
 /// Whether an open job is to have its mark as such, whatever that costs.
@@ -231,14 +322,8 @@ fn job_row_due(job: &Job, due: Option<Timestamp>) -> Wanted {
         marks.insert(Index::Due, due_mark(job.id.bits(), at));
     }
     if !job.claims().is_empty() {
-        let urgency = 1_000 - i32::from(job.priority);
-        marks.insert(
-            Index::Queue,
-            Mark {
-                partition: waiting(&QueueKey::of(job)),
-                sort: format!("{urgency:04}#{}", job.id),
-            },
-        );
+        let partition = waiting(&QueueKey::of(job));
+        marks.insert(Index::Queue, Mark { partition, sort: turn(job.priority, job.key()) });
     }
     if job.ending().is_none() {
         marks.insert(
@@ -247,6 +332,12 @@ fn job_row_due(job: &Job, due: Option<Timestamp>) -> Wanted {
         );
     }
     Wanted { marks, ..plain(job) }
+}
+
+/// The part of such a place that is the job's, also where it is of a chunk.
+pub fn job_in_turn(sort: &str) -> &str {
+    let end = sort.match_indices('#').nth(1).map_or(sort.len(), |(at, _)| at);
+    &sort[..end]
 }
 
 /// A value as a row without marks.

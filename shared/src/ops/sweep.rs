@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
 use super::{
-    dispatch, duties, leases, queues, record,
-    rows::{self, QueueKey},
+    chunks, dispatch, duties, leases, queues,
+    rows::{self, ChunkKey, QueueKey},
     slots,
 };
 use crate::{
@@ -31,6 +31,8 @@ const LOOKED_AT: usize = 100;
 pub enum Wake {
     /// The job has duties that are due.
     Job(JobKey),
+    /// The chunk has duties that are due.
+    Chunk(ChunkKey),
     /// The queue may be able to start something.
     Queue(QueueKey),
 }
@@ -43,7 +45,8 @@ pub fn wakes<'a>(
     marks: &'a std::collections::BTreeMap<Index, crate::platform::Mark>,
     is_due: bool,
 ) -> impl Iterator<Item = Wake> + 'a {
-    let job = is_due.then(|| job_of(key)).flatten().map(Wake::Job);
+    let part = || rows::chunk_at(key).map(Wake::Chunk);
+    let job = is_due.then(|| job_of(key).map(Wake::Job).or_else(part)).flatten();
     let waiting = marks.get(&Index::Queue).and_then(|mark| rows::waiting_of(&mark.partition));
     let settings = queue_of(key);
     let slots = rows::slots_of(key);
@@ -110,6 +113,8 @@ async fn see_to(service: &Service, row: &Row) {
     if let Some(job) = job_of(&row.key) {
         // Said in the log, duty by duty.
         let _ = duties::perform(service, job).await;
+    } else if let Some(chunk) = rows::chunk_at(&row.key) {
+        let _ = chunks::perform(service, chunk).await;
     } else if rows::is_lease(&row.key)
         && let Err(problem) = leases::end(service, row).await
     {
@@ -154,9 +159,11 @@ pub async fn containers(service: &Service) -> Result<(), Problem> {
     for attempts in service.platform.runtime.list().await?.chunks(LOOKED_AT) {
         let mut known = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            let found = record::load_any(service, attempt.job()).await?;
-            match found.filter(|(_, job)| job.is_live(attempt.attempt)) {
-                Some((_, job)) => known.push(duties::known(&job, *attempt)),
+            let held = chunks::held(service, *attempt).await?;
+            match held.filter(|held| held.is_live(attempt.attempt)) {
+                Some(held) => {
+                    known.push(duties::known(held.instance(attempt.attempt), *attempt));
+                }
                 None => duties::forget(service, *attempt).await?,
             }
         }

@@ -10,7 +10,7 @@ use super::{
     attempts, jobs,
     logs::{Follower, Found, Piece},
     output::{self, Selector},
-    record, rows,
+    record,
 };
 use crate::{
     agent::Stream,
@@ -46,7 +46,7 @@ pub async fn read(
     wanted: Wanted,
 ) -> Result<BoxStream<'static, Result<Piece, Problem>>, Problem> {
     let job = jobs::load(service, key).await?;
-    output::select(&job, &wanted.selector)?;
+    output::select(service, &job, &wanted.selector).await?;
     let reader = Reader {
         service: service.clone(),
         key,
@@ -117,16 +117,17 @@ impl Reader {
         let Some((row, job)) = record::load(&self.service, self.key).await? else {
             return Ok(Stage::Done);
         };
-        let id = output::select(&job, &self.wanted.selector)?;
+        let selected = output::select(&self.service, &job, &self.wanted.selector).await?;
+        let id = selected.attempt;
         if id.number == 0 {
             if job.ending().is_some() || !self.wanted.follow {
                 return Ok(Stage::Done);
             }
-            let key = rows::job(self.key);
-            self.service.platform.table.changed(&key, Some(row.version), PATIENCE).await?;
+            let (key, seen) = selected.chunk.unwrap_or((row.key, row.version));
+            self.service.platform.table.changed(&key, Some(seen), PATIENCE).await?;
             return Ok(Stage::Waiting);
         }
-        if job.is_live(id) {
+        if selected.is_live {
             return Ok(Stage::Live(self.follower(id)));
         }
         Ok(match output::stored(&self.service, self.key, id).await? {

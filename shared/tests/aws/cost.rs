@@ -212,6 +212,7 @@ impl Metered {
             config,
             backlog: Arc::default(),
             queues: Arc::default(),
+            turns: Arc::default(),
         };
         Metered { service, table, objects, meter, bill: Bill::default() }
     }
@@ -237,6 +238,7 @@ impl Metered {
             for wake in &wakes {
                 match wake {
                     Wake::Job(key) => duties::perform(&self.service, *key).await.unwrap(),
+                    Wake::Chunk(key) => chunks::perform(&self.service, *key).await.unwrap(),
                     Wake::Queue(key) => dispatch::dispatch(&self.service, key).await.unwrap(),
                 }
             }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
+mod arrays;
 mod backlog;
 mod leases;
 mod open;

@@ -5,9 +5,9 @@ use std::{process::ExitCode, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    Command, Common, cancel, client::Client, delete, images, interrupts::Interrupts, jobs, keys,
-    logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show, submit,
-    token, verdict, wait,
+    Command, Common, attempts, cancel, client::Client, delete, images, interrupts::Interrupts,
+    jobs, keys, logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show,
+    submit, token, verdict, wait,
 };
 
 /// What a command works with.
@@ -95,6 +95,7 @@ impl Command {
             Command::Delete(args) => return delete::perform(session, args).await,
             Command::Jobs(args) => jobs::perform(session, args).await,
             Command::Show(args) => show::perform(session, args).await,
+            Command::Attempts(args) => attempts::perform(session, args).await,
             Command::Logs(args) => logs::perform(session, args).await,
             Command::Output(args) => output::perform(session, args).await,
             Command::Queues(args) => queues::perform(session, args).await,

@@ -16,6 +16,7 @@ mod progress;
 mod table;
 mod upload;
 
+mod attempts;
 mod cancel;
 mod delete;
 mod extract;
@@ -64,6 +65,8 @@ pub enum Command {
     Jobs(jobs::Args),
     /// Show all that is known of a job
     Show(show::Args),
+    /// List every attempt of a job
+    Attempts(attempts::Args),
     /// Print what a job wrote, or writes
     Logs(logs::Args),
     /// Fetch what a job brought home
@@ -95,6 +98,7 @@ impl Command {
             Command::Wait(args) => &args.common,
             Command::Jobs(args) => &args.common,
             Command::Show(args) => &args.common,
+            Command::Attempts(args) => &args.common,
             Command::Logs(args) => &args.common,
             Command::Output(args) => &args.common,
             Command::Cancel(args) => &args.common,

@@ -140,6 +140,37 @@ pub struct Jobs {
     pub next: Option<String>,
 }
 
+/// A page of attempts, each as it came.
+#[derive(Deserialize)]
+pub struct Attempts {
+    pub attempts: Vec<serde_json::Value>,
+    pub next: Option<String>,
+}
+
+/// An attempt.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Attempt {
+    pub run: u32,
+    pub task: String,
+    pub instance: u32,
+    pub number: u32,
+    pub state: String,
+    pub exit_code: Option<i64>,
+    pub cause: Option<String>,
+    pub message: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub archive: Option<Archive>,
+}
+
+/// A stored archive.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Archive {
+    pub bytes: u64,
+}
+
 /// A place to upload to.
 #[derive(Deserialize)]
 pub struct Upload {

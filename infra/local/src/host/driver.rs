@@ -102,8 +102,8 @@ async fn follow(
             let is_due = mark.is_some_and(|mark| mark.sort <= rows::due_sort(now));
             for wake in sweep::wakes(&change.key, &change.marks, is_due) {
                 match wake {
-                    Wake::Job(key) => performer.wake(key),
                     Wake::Queue(key) => dispatcher.wake(key),
+                    wake => performer.wake(wake),
                 }
             }
             sweeper.marked(&change.marks, now);

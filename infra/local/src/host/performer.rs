@@ -1,4 +1,5 @@
-//! Does the duties of jobs, each job's one at a time, many jobs side by side.
+//! Does the duties of jobs and of parts of wide tasks, each one's one at a time,
+//! many side by side.
 
 use std::{
     collections::HashMap,
@@ -6,17 +7,17 @@ use std::{
 };
 
 use dispatch_jobs::DispatchJobs;
-use shared::{function::Reaction, job::JobKey, ops::sweep::Wake, service::Service};
+use shared::{function::Reaction, ops::sweep::Wake, service::Service};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// How many jobs are seen to at once: image look-ups may take minutes.
+/// How many are seen to at once: image look-ups may take minutes.
 const AT_ONCE: usize = 64;
 
-/// Jobs whose duties are being done; `true` where they are to be read again.
+/// Whose duties are being done; `true` where they are to be read again.
 pub struct Performer {
     service: Service,
-    busy: Mutex<HashMap<JobKey, bool>>,
+    busy: Mutex<HashMap<Wake, bool>>,
     permits: Semaphore,
     tasks: TaskTracker,
 }
@@ -28,31 +29,31 @@ impl Performer {
         Arc::new(Performer { service, busy: Mutex::default(), permits, tasks })
     }
 
-    /// Sees to the job's duties; once more after that, if it is being seen to.
-    pub fn wake(self: &Arc<Self>, key: JobKey) {
+    /// Sees to the duties; once more after that, if they are being seen to.
+    pub fn wake(self: &Arc<Self>, wake: Wake) {
         {
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(again) = busy.get_mut(&key) {
+            if let Some(again) = busy.get_mut(&wake) {
                 *again = true;
                 return;
             }
-            busy.insert(key, false);
+            busy.insert(wake.clone(), false);
         }
         let performer = Arc::clone(self);
-        self.tasks.spawn(async move { performer.perform(key).await });
+        self.tasks.spawn(async move { performer.perform(wake).await });
     }
 
-    async fn perform(&self, key: JobKey) {
+    async fn perform(&self, wake: Wake) {
         loop {
             let permit = self.permits.acquire().await;
             // What failed is owed still, and said in the log.
-            let _ = DispatchJobs.react(&self.service, Wake::Job(key)).await;
+            let _ = DispatchJobs.react(&self.service, wake.clone()).await;
             drop(permit);
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-            match busy.get_mut(&key) {
+            match busy.get_mut(&wake) {
                 Some(again) if *again => *again = false,
                 _ => {
-                    busy.remove(&key);
+                    busy.remove(&wake);
                     return;
                 }
             }

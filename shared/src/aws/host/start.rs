@@ -112,6 +112,7 @@ impl Host {
             },
             backlog: Arc::default(),
             queues: Arc::default(),
+            turns: Arc::default(),
         })
     }
 

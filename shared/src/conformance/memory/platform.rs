@@ -53,6 +53,7 @@ impl Memory {
             config: Config { public_url: "http://127.0.0.1:8080".into(), longest_wait_seconds: 60 },
             backlog: Arc::default(),
             queues: Arc::default(),
+            turns: Arc::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     auth::Secret,
     function::{Action, Route},
     job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
-    ops::{attempts, jobs, logs, projects, submit, sweep},
+    ops::{attempts, chunks, jobs, logs, projects, submit, sweep},
     platform::{Clock, GrantMethod, Objects, Put, collect, one_chunk},
     service::Service,
     wire::{Body, Caller, Reply, Request, submit::JobRequest},
@@ -107,19 +107,27 @@ impl World {
         submit::submit(&self.service, self.project, submission, bytes, None).await.unwrap().job
     }
 
-    /// Does everything that is due.
+    /// Does everything that is due, and what that has made due.
     pub async fn settle(&self) {
-        sweep::sweep(&self.service).await.unwrap();
+        for _ in 0..2 {
+            sweep::sweep(&self.service).await.unwrap();
+        }
     }
 
     /// Gets the job's first live attempt to where its process runs.
     pub async fn start(&self, job: JobId) -> (AttemptKey, Plan) {
         self.settle().await;
-        let live = self.job(job).await.live_attempts();
+        let live = self.live(job).await;
         let attempt = *live.first().expect("the job has a live attempt");
-        let attempt = AttemptKey { project: self.project, attempt };
         let plan = attempts::read_plan(&self.service, attempt).await.unwrap();
         (attempt, plan)
+    }
+
+    /// The job's live attempts.
+    pub async fn live(&self, job: JobId) -> Vec<AttemptKey> {
+        let live = chunks::live_attempts(&self.service, &self.job(job).await).await.unwrap();
+        let key = |attempt| AttemptKey { project: self.project, attempt };
+        live.into_iter().map(key).collect()
     }
 
     /// The attempt's process writes, and its agent sends that.

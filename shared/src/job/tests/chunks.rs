@@ -33,10 +33,8 @@ fn a_record_keeps_no_more_instances_than_it_has_room_for() {
     let walk = Walk::new(&job(tasks(12)));
     let chunked = |task: &Task| matches!(task.members, Members::Chunked(_));
     assert_eq!(walk.job.tasks.iter().filter(|task| chunked(task)).count(), 2);
-    assert!(job(tasks(10)).fits_one_record());
-    assert!(!job(tasks(11)).fits_one_record());
-    assert!(!three_hundred().fits_one_record());
-    assert!(job((0..1_000).map(|n| task(&format!("t{n}")))).fits_one_record());
+    let walk = Walk::new(&job((0..1_000).map(|n| task(&format!("t{n}")))));
+    assert!(!walk.job.tasks.iter().any(chunked), "those of one instance aside");
 }
 
 #[test]
@@ -111,11 +109,37 @@ fn a_chunk_owes_a_fold_from_its_first_change_until_its_last_was_taken_in() {
     wide.walk.wait(9);
     wide.send(second, &AttemptEvent::Claimed).unwrap();
     assert_eq!(fold(&wide).map(|due| due.at), Some(changed_at));
-    let known = wide.chunk(0).folded(1);
-    assert!(known.owes().iter().any(|due| due.duty == Duty::Fold), "the second is still new");
-    assert!(!known.folded(2).owes().iter().any(|due| due.duty == Duty::Fold));
-    assert_eq!(known.folded(99).folded, 2, "not more than there was");
-    assert_eq!(known.folded(2).folded(1).folded, 2, "and never back");
+    let now = wide.walk.now;
+    let known = wide.chunk(0).folded(1, now);
+    let fold = known.owes().into_iter().find(|due| due.duty == Duty::Fold);
+    assert!(fold.is_some_and(|due| due.at > now), "the second is still new, and no news");
+    let known = known.folded(2, now);
+    assert!(!known.owes().iter().any(|due| due.duty == Duty::Fold));
+    assert_eq!(wide.chunk(0).folded(99, now).folded, 2, "not more than there was");
+    assert_eq!(known.folded(1, now).folded, 2, "and never back");
+}
+
+#[test]
+fn what_ends_a_chunk_or_fails_the_job_is_folded_at_once_and_the_rest_waits_a_little() {
+    let fold_after = |fail_fast: bool, instances: u32, codes: &[i32]| {
+        let mut wide =
+            Wide::new(&job([array("wide", instances)]).with(|j| j.fail_fast = fail_fast));
+        let last = wide.sync().chunks.len() - 1;
+        let claims = wide.claims().split_off(last * 128);
+        wide.send(claims[0], &AttemptEvent::Claimed).unwrap();
+        wide.sync();
+        for (id, code) in claims.iter().zip(codes) {
+            wide.send(*id, &AttemptEvent::Claimed).unwrap_or_default();
+            wide.send(*id, &AttemptEvent::Ended(exit(*code))).unwrap();
+        }
+        let chunk = wide.chunk(u32::try_from(last).unwrap());
+        let fold = chunk.owes().into_iter().find(|due| due.duty == Duty::Fold).unwrap();
+        fold.at.duration_since(wide.walk.now).as_secs()
+    };
+    assert_eq!(fold_after(false, 300, &[0, 1]), 2, "of 44");
+    assert_eq!(fold_after(true, 300, &[0, 0]), 2);
+    assert_eq!(fold_after(true, 300, &[0, 1]), 0, "it stops the others");
+    assert_eq!(fold_after(false, 130, &[0, 1]), 0, "all there is in the chunk");
 }
 
 #[test]

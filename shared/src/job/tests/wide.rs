@@ -70,7 +70,7 @@ impl Wide {
             let Chunk { run, sequence, .. } = item;
             let counts = item.counts();
             self.walk.take(&Event::Folded { task, chunk, run, sequence, counts });
-            self.chunks.insert((task, chunk), item.folded(sequence));
+            self.chunks.insert((task, chunk), item.folded(sequence, self.walk.now));
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     task::{At, DAY},
 };
 use crate::{
-    job::{GraphFault, INLINE_IN_ALL, JobId, JobSpec, Name, check_graph},
+    job::{GraphFault, JobId, JobSpec, MAX_JOB_INSTANCES, Name, check_graph},
     service::Limits,
     wire::{Problem, parse_json, request::misfit},
 };
@@ -114,8 +114,11 @@ impl JobRequest {
             retain_days,
             callback: None,
         };
-        if !spec.fits_one_record() {
-            let rule = format!("tasks of several instances have {INLINE_IN_ALL} together at most");
+        if spec.instances() > MAX_JOB_INSTANCES {
+            let rule = format!(
+                "all tasks together have {} instances, and {MAX_JOB_INSTANCES} are allowed",
+                spec.instances()
+            );
             return Err(Problem::invalid("tasks", rule));
         }
         Ok(Submission { spec, secrets, resources, client_token: self.client_token, from: None })

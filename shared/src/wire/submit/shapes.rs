@@ -66,9 +66,9 @@ pub struct TaskRequest {
     pub network: NetworkRequest,
     /// Whether the image's own file system is read-only.
     pub read_only_root: bool,
-    /// How many containers of this task run.
+    /// How many containers of this task run: 1 to 10,000; 1 without.
     pub instances: Option<u32>,
-    /// How many of them at once.
+    /// How many of them at once; all without.
     pub max_concurrent: Option<u32>,
     /// What has to have ended before.
     pub after: Vec<AfterRequest>,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     agent,
     job::{
-        Deadlines, Edge, INLINE_INSTANCES, ImageReference, InputSpec, Name, Network, OutputSpec,
+        Deadlines, Edge, ImageReference, InputSpec, MAX_INSTANCES, Name, Network, OutputSpec,
         Resources, RetryRules, Source, TaskSpec,
     },
     service::Limits,
@@ -99,9 +99,9 @@ impl At {
         let stdin =
             task.stdin.map(|from| source(&self.field("stdin"), from, limits)).transpose()?;
         let instances = task.instances.unwrap_or(1);
-        within(&self.field("instances"), i64::from(instances), 1, i64::from(INLINE_INSTANCES))?;
+        within(&self.field("instances"), i64::from(instances), 1, i64::from(MAX_INSTANCES))?;
         if let Some(most) = task.max_concurrent {
-            within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(INLINE_INSTANCES))?;
+            within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
         Ok(TaskSpec {
             name: names[self.task].clone(),
