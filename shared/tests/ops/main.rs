@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
 mod backlog;
+mod deadlines;
 mod leases;
 mod open;
 mod reruns;

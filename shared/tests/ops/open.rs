@@ -37,7 +37,7 @@ async fn is_marked(world: &World, job: &Job) -> bool {
 
 /// The open jobs, page by page.
 async fn listed(world: &World, of_page: usize) -> Vec<JobId> {
-    let filter = Filter { state: Some("queued".into()), ..Filter::default() };
+    let filter = Filter { states: vec!["queued".into()], ..Filter::default() };
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = jobs::list(&world.service, world.project, &filter, after, of_page).await;

@@ -39,7 +39,12 @@ async fn a_job_of_a_paused_or_full_queue_waits_once_its_image_is_known() {
     set(&world, &queue, QueueChange { limit: Some(1), ..QueueChange::default() }).await;
     let (second, _) = resolved(&world).await;
     jobs::cancel(&world.service, first.key()).await.unwrap();
-    set(&world, &queue, QueueChange { limit: Some(9), paused: Some(true) }).await;
+    set(
+        &world,
+        &queue,
+        QueueChange { limit: Some(9), paused: Some(true), ..QueueChange::default() },
+    )
+    .await;
     let (third, _) = resolved(&world).await;
     for waiting in [second, third] {
         assert_eq!(waiting.live_attempts(), []);

@@ -18,6 +18,7 @@ mod upload;
 
 mod cancel;
 mod delete;
+mod dry_run;
 mod extract;
 mod filters;
 mod images;
