@@ -43,6 +43,7 @@ mod logs;
 mod reads;
 mod tasks;
 
+mod again;
 mod queues;
 mod stop;
 

@@ -177,6 +177,62 @@ async fn a_limit_can_be_raised_and_lowered_while_jobs_wait(world: &mut World) {
     }
 }
 
+async fn what_runs_from_a_queue_has_no_more_together_than_it_may(world: &mut World) {
+    let client = &world.client;
+    let limits = json!({"cpu_limit": 0.2, "resources": {"cpu": 0.05, "memory_mib": 16}});
+    client.queue("share", limits).await;
+    let go = world.beside("go");
+    std::fs::create_dir_all(go.parent().unwrap()).unwrap();
+    let job = world.probe(&format!("await {}", go.display())).with("queue", "share");
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        jobs.push(client.submit(job.clone().without("resources")).await);
+    }
+    until("four run", async || (client.running("share").await == 4).then_some(())).await;
+    let big = job.clone().with("resources", json!({"cpu": 0.2}));
+    let small = job.with("resources", json!({"cpu": 0.001}));
+    let (big, small) = (client.submit(big).await, client.submit(small).await);
+    waits(client, &big, "queue_limit", "0").await;
+    waits(client, &small, "queue_limit", "1").await;
+    std::fs::write(go, "").unwrap();
+    for job in &jobs {
+        client.finish_as(job, "succeeded").await;
+    }
+    let (big, small) = (client.finish(&big).await, client.finish(&small).await);
+    assert!(time(&big, "started_at") < time(&small, "started_at"), "{big:#}\n{small:#}");
+    let queues = client.get("/v1/queues").await.expect(200).json();
+    let is_share = |queue: &&Value| queue["name"] == "share";
+    let share = queues["queues"].as_array().unwrap().iter().find(is_share).unwrap();
+    assert_eq!((&share["running_cpu"], &share["waiting"]), (&json!(0.0), &json!("0")), "{share:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn projects_share_a_machine_and_neither_waits_for_the_others_queue() {
+    let options = Options { cpus: 1.0, ..Options::default() };
+    let mut world = World::start_with(Runtime::Process, options);
+    let theirs = world.project("theirs").await;
+    let mine = &world.client;
+    let go = world.beside("go");
+    std::fs::create_dir_all(go.parent().unwrap()).unwrap();
+    let job = |steps: &str, cpu: f64| world.probe(steps).with("resources", json!({"cpu": cpu}));
+    let first = mine.submit(job(&format!("await {}", go.display()), 0.9)).await;
+    until("it runs", async || (mine.job(&first).await["state"] == "running").then_some(())).await;
+    let mut long = Vec::new();
+    for _ in 0..6 {
+        long.push(mine.submit(job("sleep 0.3", 0.5)).await);
+    }
+    let other = theirs.submit(job("say mine", 0.5)).await;
+    waits(&theirs, &other, "capacity", "0").await;
+    std::fs::write(go, "").unwrap();
+    let other = theirs.finish_as(&other, "succeeded").await;
+    let mut before = 0;
+    for job in &long {
+        let view = mine.finish_as(job, "succeeded").await;
+        before += usize::from(time(&view, "started_at") < time(&other, "started_at"));
+    }
+    assert!(before <= 2, "{before} of the others started first: {other:#}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_jobs_do_not_overtake_a_big_one_that_waits_for_room() {
     let options = Options { cpus: 1.0, ..Options::default() };

@@ -17,11 +17,14 @@ use shared::{
 pub struct DescribeApi;
 
 /// Every action that may be described.
-const ACTIONS: [&dyn DynAction; 21] = [
+const ACTIONS: [&dyn DynAction; 25] = [
     &submit_job::SubmitJob,
+    &try_job::TryJob,
     &get_job::GetJob,
     &list_jobs::ListJobs,
     &cancel_job::CancelJob,
+    &retry_job::RetryJob,
+    &change_jobs::ChangeJobs,
     &delete_job::DeleteJob,
     &get_output::GetOutput,
     &read_logs::ReadLogs,
@@ -32,6 +35,7 @@ const ACTIONS: [&dyn DynAction; 21] = [
     &delete_object::DeleteObject,
     &put_queue::PutQueue,
     &list_queues::ListQueues,
+    &delete_queue::DeleteQueue,
     &put_image::PutImage,
     &list_images::ListImages,
     &delete_image::DeleteImage,

@@ -372,12 +372,12 @@ impl Job {
     }
 
     /// When the run's own deadline passes.
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
+    pub fn deadline(&self) -> Option<Timestamp> {
         self.deadline_seconds.map(|seconds| later(self.run_at, seconds.into()))
     }
 
     /// When a finished job's time is up: a day later at the earliest.
-    pub(super) fn expiry(&self) -> Option<Timestamp> {
+    pub fn expiry(&self) -> Option<Timestamp> {
         let (_, ended) = self.ending()?;
         Some(later(ended, u64::from(self.retain_days.max(1)) * 24 * 3600))
     }

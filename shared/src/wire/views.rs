@@ -65,6 +65,14 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// When all of it is stopped, if it is not over by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deadline_at: Option<Timestamp>,
+    /// When it is removed with all that belongs to it, now that it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
     /// What it used, for a job of one container that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
@@ -208,6 +216,8 @@ impl JobView {
             created_at: job.id.created_at(),
             started_at: job.started_at,
             ended_at: job.ending().map(|(_, at)| at),
+            deadline_at: job.deadline().filter(|_| job.ending().is_none()),
+            expires_at: job.expiry(),
             usage: None,
             links: LinksView {
                 own: format!("/v1/jobs/{id}"),

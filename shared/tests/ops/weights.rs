@@ -46,7 +46,10 @@ async fn the_first_in_line_is_waited_for_and_nobody_overtakes() {
     queue(&world, cpus(2_000)).await;
     let first = asking(&world, 1.5).await;
     world.settle().await;
-    let (big, small) = (asking(&world, 1.0).await, asking(&world, 0.25).await);
+    // One is in line once its image is known.
+    let big = asking(&world, 1.0).await;
+    world.settle().await;
+    let small = asking(&world, 0.25).await;
     world.settle().await;
     assert_eq!((runs(&world, big).await, runs(&world, small).await), (false, false));
     let at = |place: &str| Some(("queue_limit", Some(place.to_owned())));

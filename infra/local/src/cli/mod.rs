@@ -19,6 +19,7 @@ mod upload;
 mod attempts;
 mod cancel;
 mod delete;
+mod dry_run;
 mod extract;
 mod filters;
 mod images;

@@ -63,6 +63,9 @@ fn render(job: &Job, now: Timestamp) -> String {
     line("created", job.created_at.map(moment).unwrap_or_default());
     line("started", job.started_at.map(moment).unwrap_or_default());
     line("ended", job.ended_at.map(moment).unwrap_or_default());
+    let until = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    line("deadline", job.deadline_at.map(until).unwrap_or_default());
+    line("kept until", job.expires_at.map(until).unwrap_or_default());
     if let Some(from) = job.started_at {
         line("duration", between(from, job.ended_at.unwrap_or(now)));
     }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use super::{
     Common,
     client::{Answer, Repeat},
-    connect,
+    connect, dry_run,
     entry::Session,
     problem::Failure,
     progress::Status,
@@ -44,6 +44,10 @@ pub struct Args {
     )]
     pub wait: Option<Patience>,
 
+    /// Submit nothing: tell what would be run, and what keeps it from starting
+    #[arg(long, conflicts_with_all = ["wait", "client_token"])]
+    pub dry_run: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
@@ -55,6 +59,8 @@ Examples:
   tarpon submit worker --stdin big.bin --input model.bin:/model --cpu 2 --memory 4g
   tarpon submit worker --input data/2026/a.csv:/in/a.csv --secret-env DB_PASSWORD
   tarpon submit --file job.json --client-token nightly-2026-07-01
+  tarpon submit --from job-0198c5… --env DEBUG=1
+  tarpon submit --dry-run --file job.json
   id=$(tarpon submit hello) && tarpon wait \"$id\" && tarpon output \"$id\"";
 
 impl Args {
@@ -68,6 +74,9 @@ impl Args {
 pub async fn perform(session: &Session, args: Args) -> Result<u8, Failure> {
     let outputs: Vec<&str> = args.output.iter().map(String::as_str).collect();
     let prepared = args.job.prepare(session, &outputs, connect::environment).await?;
+    if args.dry_run {
+        return dry_run::perform(session, &prepared.body).await;
+    }
     let accepted = post(session, &prepared).await?;
     let screen = &session.screen;
     let job = accepted.value;

@@ -28,6 +28,8 @@ pub struct Job {
     pub created_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    pub deadline_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     pub usage: Option<Usage>,
 }
 

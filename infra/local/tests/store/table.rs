@@ -215,9 +215,9 @@ async fn a_commit_that_no_table_can_take_is_refused() {
         vec![put("a", Expect::Anything, large)],
         vec![Op::Join { key: Key::new("s", "s"), member: "\0".to_owned(), limit: 1.into() }],
     ] {
-        assert!(matches!(table.commit(ops).await, Err(TableError::Unavailable(_))));
+        assert!(matches!(table.commit(ops).await, Err(TableError::Refused(_))));
     }
     assert_eq!(table.query(&Query::partition("p")).await.unwrap().rows, []);
     let query = Query { cursor: Some("%".to_owned()), ..Query::partition("p") };
-    assert!(matches!(table.query(&query).await, Err(TableError::Unavailable(_))));
+    assert!(matches!(table.query(&query).await, Err(TableError::Refused(_))));
 }
