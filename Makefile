@@ -10,11 +10,12 @@ LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)
 # What is tried on AWS, always the same packages and features together: the
 # SDKs would be compiled once more for any others.
 ON_AWS  := --package shared --package tests --package tests-ecs --package tests-lambda --features aws,conformance,adapter
+QUICK   := shared tests-simulation
 export TARPON_AGENT_BINARY := $(AGENT)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-aws run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
-.PHONY: tools testers agent probe doctor
+.PHONY: simulation tools testers agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +25,9 @@ demo: build images ## run both images on real input against a server of its own
 
 test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
+
+simulation: ## 10,000 worlds in which everything goes wrong that may
+	TARPON_SEEDS=10000 cargo test $(QUICK:%=--config 'profile.dev.package.%.opt-level=1') --package tests-simulation
 
 test-aws: build probe ## the AWS adapters, the functions and the deployed template, against stand-ins for AWS
 	@infra/local/tools.sh cargo-nextest docker-registry

@@ -37,6 +37,8 @@ impl Action for DeleteJob {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use shared::{agent::Stream, conformance::memory::World};
 
     use super::DeleteJob;
@@ -56,6 +58,10 @@ mod tests {
         let _ = world.ask(&path).of(DeleteJob).await.expect(204);
         world.ask(&path).of(DeleteJob).await.refused(404, "not_found", "");
 
+        world.settle().await;
+        assert_eq!(world.memory.objects.names(), before.1);
+        // Nothing can come late any more.
+        tokio::time::sleep(Duration::from_hours(14)).await;
         world.settle().await;
         assert_eq!((world.memory.table.rows(), world.memory.objects.names()), before);
     }

@@ -224,6 +224,14 @@ fn expiry(service: &Service) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(GRANT_HOURS)).unwrap_or(Timestamp::MAX)
 }
 
+/// Until when agents of a job that is over may use URLs that they were given;
+/// `None` if there were no agents.
+pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
+    let (_, ended) = job.ending()?;
+    let any = job.started_at.is_some() || job.run > 1;
+    any.then(|| ended.checked_add(SignedDuration::from_hours(GRANT_HOURS)).ok()).flatten()
+}
+
 /// Where the attempt's archive may be put: once, under its own name.
 #[instrument(level = "debug", name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn grant_upload(

@@ -7,7 +7,7 @@ use tracing::{debug, instrument, warn};
 use super::{
     attempts, chunks,
     dispatch::{self, Claimed},
-    images, objects, record, rows,
+    images, leases, objects, record, rows,
 };
 use crate::{
     job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Instance, Job, JobKey},
@@ -92,7 +92,7 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
             attempts::give_up(service, job.project, given_up).await?;
             record::record(service, job.key(), &Event::Ticked).await.map(|_| ())
         }
-        Duty::Purge => purge(service, job.key()).await,
+        Duty::Purge => purge(service, job).await,
         Duty::Spread { task, .. } => chunks::spread(service, job.key(), task).await,
         Duty::HaltChunk { task, chunk } => chunks::halt(service, job, task, chunk).await,
         // The queue claims, a chunk folds; callbacks are refused at submit, so
@@ -227,14 +227,24 @@ pub(super) async fn forget(service: &Service, attempt: AttemptKey) -> Result<(),
 }
 
 /// Removes all that belongs to a job, the record last.
-async fn purge(service: &Service, key: JobKey) -> Result<(), Problem> {
+///
+/// An archive may still be on its way, by a URL that is good for longer than
+/// the job has been over, and so may rows that somebody was about to write when
+/// it ended: a lease stays behind for them.
+async fn purge(service: &Service, job: &Job) -> Result<(), Problem> {
+    let key = job.key();
     objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
     delete_partition(service, &rows::parts(key)).await?;
-    let delete = Op::Delete(rows::job(key), Expect::Anything);
-    Ok(service.platform.table.commit(vec![delete]).await?)
+    let mut ops = vec![Op::Delete(rows::job(key), Expect::Anything)];
+    let granted = attempts::granted_until(job);
+    if granted.is_some_and(|until| until > service.platform.clock.now()) {
+        ops.push(leases::for_late(service, key));
+    }
+    Ok(service.platform.table.commit(ops).await?)
 }
 
-async fn delete_partition(service: &Service, partition: &str) -> Result<(), Problem> {
+/// Removes all rows of a partition.
+pub(super) async fn delete_partition(service: &Service, partition: &str) -> Result<(), Problem> {
     loop {
         let page = service.platform.table.query(&Query::partition(partition)).await?;
         if page.rows.is_empty() && page.cursor.is_none() {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use super::{objects, rows};
+use super::{duties, objects, rows};
 use crate::{
     job::{JobKey, ProjectId},
     platform::{Expect, Index, Key, ObjectKey, Op, Row, TableError, Wanted},
@@ -25,6 +25,11 @@ const SUBMIT: SignedDuration = SignedDuration::from_hours(1);
 /// How long an upload is kept for jobs to name it.
 const UPLOAD: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How long after a job was removed something may come for it: as long as an
+/// agent's URL is good, and the time it takes to end a container that nobody
+/// waits for.
+const LATE: SignedDuration = SignedDuration::from_hours(13);
+
 /// How long removing objects may take before it is begun again.
 const REMOVAL: SignedDuration = SignedDuration::from_hours(1);
 
@@ -34,6 +39,9 @@ struct Lease {
     v: u8,
     /// The start of the objects' names.
     prefix: String,
+    /// The partition of rows that go with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<String>,
     /// For spreading over the index of due rows.
     spread: u32,
 }
@@ -54,6 +62,20 @@ pub(super) async fn for_upload(
     take(service, rows::lease(project, id), prefix, UPLOAD).await
 }
 
+/// What comes for a job that has been removed is nobody's: taken in the same
+/// commit as its record is removed.
+pub(super) fn for_late(service: &Service, job: JobKey) -> Op {
+    let clock = &service.platform.clock;
+    let lease = Lease {
+        v: 1,
+        prefix: ObjectKey::job_prefix(job),
+        rows: Some(rows::parts(job)),
+        spread: u32::from_le_bytes(clock.random()),
+    };
+    let key = rows::lease(job.project, &job.job.to_string());
+    Op::Put(key, Expect::Anything, row(&lease, clock.now() + LATE))
+}
+
 async fn take(
     service: &Service,
     key: Key,
@@ -61,7 +83,8 @@ async fn take(
     lasting: SignedDuration,
 ) -> Result<Key, Problem> {
     let clock = &service.platform.clock;
-    let lease = Lease { v: 1, prefix, spread: u32::from_le_bytes(clock.random()) };
+    let spread = u32::from_le_bytes(clock.random());
+    let lease = Lease { v: 1, prefix, rows: None, spread };
     let wanted = row(&lease, clock.now() + lasting);
     service.platform.table.commit(vec![Op::Put(key.clone(), Expect::Absent, wanted)]).await?;
     Ok(key)
@@ -89,6 +112,9 @@ pub(super) async fn end(service: &Service, found: &Row) -> Result<(), Problem> {
         }
     }
     objects::delete_all(service, &lease.prefix).await?;
+    if let Some(partition) = &lease.rows {
+        duties::delete_partition(service, partition).await?;
+    }
     let delete = Op::Delete(found.key.clone(), Expect::Anything);
     service.platform.table.commit(vec![delete]).await?;
     info!(lease = %found.key, "objects that nothing refers to were removed");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use shared::{
+    agent::UploadRequest,
     conformance::memory::World,
-    ops::{objects, rows, submit},
-    platform::{ByteStream, ObjectKey, Objects, Put, one_chunk},
+    ops::{attempts, jobs, objects, rows, submit},
+    platform::{ByteStream, Expect, ObjectKey, Objects, Op, Put, Table, one_chunk},
     wire::{Problem, submit::JobRequest},
 };
 
@@ -68,6 +69,45 @@ async fn a_submit_that_took_too_long_is_told_so_and_leaves_nothing() {
     let (submitted, ()) = tokio::join!(submitting, later(&world, 2));
     assert!(matches!(submitted, Err(Problem::Unavailable(_))), "{submitted:?}");
     later(&world, 2).await;
+    assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_when_its_job_has_been_removed_goes_as_well() {
+    let world = World::new().await;
+    let job = world.submit(r#"{"image": "a"}"#).await;
+    let (attempt, _) = world.start(job.id).await;
+    let asked = UploadRequest { bytes: 1, exit: None };
+    let upload = attempts::grant_upload(&world.service, attempt, &asked).await.unwrap();
+    world.report(attempt, 1, None, None).await;
+    jobs::delete(&world.service, job.key()).await.unwrap();
+    world.settle().await;
+    assert!(world.memory.table.rows().iter().all(|row| row.key != rows::job(job.key())));
+
+    later(&world, 11).await;
+    let grant = world.memory.objects.granted(&upload.url).expect("a URL that is good");
+    world.memory.objects.put(&grant.key, one_chunk("x"), Put::default()).await.unwrap();
+    // Of somebody who looked at the job while its attempt was live.
+    let row = rows::log_piece(attempt.attempt, 0);
+    let write = Op::Put(row.clone(), Expect::Absent, rows::plain(&"late"));
+    world.memory.table.commit(vec![write]).await.unwrap();
+    later(&world, 2).await;
+    assert_eq!((stored(&world).await, leases(&world)), (0, 0));
+    assert_eq!(world.memory.table.get(&row).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_awaited_of_a_job_that_never_started_or_was_over_long_ago() {
+    let world = World::new().await;
+    let never = world.submit(r#"{"image": "a"}"#).await;
+    jobs::cancel(&world.service, never.key()).await.unwrap();
+    let long_ago = world.submit(r#"{"image": "a", "retain_days": 1}"#).await;
+    world.run(long_ago.id, 0, &[]).await;
+    jobs::delete(&world.service, never.key()).await.unwrap();
+    world.settle().await;
+    assert_eq!(leases(&world), 0);
+    later(&world, 25).await;
+    world.settle().await;
     assert_eq!((stored(&world).await, leases(&world)), (0, 0));
 }
 

@@ -1,0 +1,249 @@
+//! People and programs that use the API: they send again what was not
+//! answered, change their minds, and look at what is theirs.
+
+use std::{sync::Arc, time::Duration};
+
+use cancel_job::CancelJob;
+use data_encoding::BASE64;
+use delete_job::DeleteJob;
+use get_job::GetJob;
+use http::{HeaderName, header};
+use list_jobs::ListJobs;
+use put_queue::PutQueue;
+use serde_json::{Value, json};
+use shared::{job::ProjectId, ops::projects::NewProject};
+use submit_job::SubmitJob;
+
+use crate::{
+    ask::{Answer, Ask},
+    executor::Process,
+    host::Host,
+    specs,
+};
+
+/// Queues that clients use; the first is there from the start.
+pub const QUEUES: [&str; 2] = ["default", "second"];
+
+/// Somebody with a project's key.
+pub struct Client {
+    host: Arc<Host>,
+    project: ProjectId,
+    basic: String,
+    name: String,
+    /// What a neighbour has, and this one must not see.
+    others: Arc<std::sync::Mutex<Vec<(ProjectId, String)>>>,
+    mine: Vec<Mine>,
+}
+
+/// A job that was submitted.
+struct Mine {
+    name: String,
+    body: Value,
+    token: Option<String>,
+    id: Option<String>,
+    removed: bool,
+}
+
+impl Client {
+    /// Somebody with this key.
+    pub fn new(
+        host: &Arc<Host>,
+        new: &NewProject,
+        name: String,
+        others: Arc<std::sync::Mutex<Vec<(ProjectId, String)>>>,
+    ) -> Self {
+        let pair = format!("{}:{}", new.key, new.secret.reveal());
+        let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+        let (host, project) = (Arc::clone(host), new.project.id);
+        Client { host, project, basic, name, others, mine: Vec::new() }
+    }
+
+    /// Goes about its business for about so long.
+    pub fn start(mut self, lasting: Duration) {
+        let sim = Arc::clone(&self.host.sim);
+        sim.clone().spawn(Process::OUTSIDE, async move {
+            let deeds = sim.roll(|dice| dice.u32(3..9));
+            let pause = u64::try_from(lasting.as_millis()).unwrap_or(0) / u64::from(deeds);
+            for _ in 0..deeds {
+                let wait = sim.roll(|dice| dice.u64(0..=2 * pause));
+                sim.sleep(Duration::from_millis(wait)).await;
+                self.deed().await;
+            }
+        });
+    }
+
+    async fn deed(&mut self) {
+        match self.host.sim.roll(|dice| dice.u32(0..16)) {
+            0..6 => self.submit().await,
+            6 | 7 => self.submit_again().await,
+            8 | 9 => self.cancel().await,
+            10 => self.delete().await,
+            11 | 12 => self.queue().await,
+            13 => self.list().await,
+            14 => self.wait().await,
+            _ => self.pry().await,
+        }
+    }
+
+    async fn ask(&self, ask: Ask) -> Option<Answer> {
+        self.host.ask(ask.header(header::AUTHORIZATION, &self.basic)).await
+    }
+
+    /// Asks a few times, as long as that may be of use.
+    async fn insist(&self, ask: &Ask) -> Option<Answer> {
+        for _ in 0..4 {
+            match self.ask(ask.clone()).await {
+                Some(answer) if !answer.is_passing() => return Some(answer),
+                Some(_) | None => self.host.sim.sleep(Duration::from_secs(3)).await,
+            }
+        }
+        None
+    }
+
+    async fn submit(&mut self) {
+        let place = self.mine.len();
+        let name = format!("{}-{place}", self.name);
+        let queue = QUEUES[self.host.sim.roll(|dice| usize::from(dice.u32(0..3) == 0))];
+        let body = self.host.sim.roll(|dice| specs::job(dice, &name, queue));
+        let token = self.host.sim.chance(700).then(|| format!("token-{name}"));
+        self.mine.push(Mine { name, body, token, id: None, removed: false });
+        self.send(place).await;
+    }
+
+    /// The same again, with the same token: perhaps while the first is under way.
+    async fn submit_again(&mut self) {
+        let with_token = |mine: &Mine| mine.token.is_some();
+        let places: Vec<usize> =
+            (0..self.mine.len()).filter(|n| with_token(&self.mine[*n])).collect();
+        if let Some(place) = self.host.sim.roll(|dice| dice.choice(places)) {
+            self.send(place).await;
+        }
+    }
+
+    async fn send(&mut self, place: usize) {
+        let mine = &self.mine[place];
+        let ask = Ask::of(SubmitJob, "/v1/jobs").json(&mine.body);
+        let answer = if let Some(token) = &mine.token {
+            let name = HeaderName::from_static("idempotency-key");
+            self.insist(&ask.header(name, token)).await
+        } else {
+            // Once: again, it would be another job. A name is for one alone.
+            let mut body = mine.body.clone();
+            body["name"] = Value::Null;
+            self.ask(ask.json(&body)).await
+        };
+        let Some(answer) = answer else { return };
+        match answer.status {
+            200 | 202 => self.accepted(place, &answer.json),
+            // Its queue is not there yet; it was removed; there is too much.
+            400 if self.mine[place].body["queue"] == QUEUES[1] => {}
+            409 if answer.json["code"] == "job_deleted" && self.mine[place].removed => {}
+            429 | 500.. => {}
+            status => {
+                let what = format!("a submit was answered {status}: {}", answer.json);
+                self.host.sim.violated(what);
+            }
+        }
+    }
+
+    fn accepted(&mut self, place: usize, json: &Value) {
+        let id = json["id"].as_str().unwrap_or_default().to_owned();
+        let mine = &mut self.mine[place];
+        match &mine.id {
+            Some(known) if *known != id => {
+                let what = format!("{} was answered with {known} and with {id}", mine.name);
+                self.host.sim.violated(what);
+            }
+            Some(_) => self.host.watch.note(|seen| seen.repeated += 1),
+            None => {
+                mine.id = Some(id.clone());
+                let mut others =
+                    self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                others.push((self.project, id));
+            }
+        }
+    }
+
+    /// One of its jobs that was accepted.
+    fn some(&self) -> Option<(usize, String)> {
+        let known = self.mine.iter().enumerate();
+        let known = known.filter_map(|(place, mine)| Some((place, mine.id.clone()?)));
+        let known: Vec<_> = known.collect();
+        self.host.sim.roll(|dice| dice.choice(known))
+    }
+
+    async fn cancel(&mut self) {
+        let Some((place, id)) = self.some() else { return };
+        let answer = self.insist(&Ask::of(CancelJob, &format!("/v1/jobs/{id}/cancel"))).await;
+        self.is_there(place, answer.as_ref());
+    }
+
+    async fn wait(&mut self) {
+        let Some((place, id)) = self.some() else { return };
+        let answer = self.ask(Ask::of(GetJob, &format!("/v1/jobs/{id}?wait=20"))).await;
+        self.is_there(place, answer.as_ref());
+    }
+
+    /// What was accepted is there, until it is removed.
+    fn is_there(&self, place: usize, answer: Option<&Answer>) {
+        let mine = &self.mine[place];
+        if answer.is_some_and(|answer| answer.status == 404) && !mine.removed {
+            self.host.sim.violated(format!("{} was accepted, and is not there", mine.name));
+        }
+    }
+
+    async fn delete(&mut self) {
+        let Some((place, id)) = self.some() else { return };
+        // Also where the answer is lost.
+        self.mine[place].removed = true;
+        let answer = self.insist(&Ask::of(DeleteJob, &format!("/v1/jobs/{id}"))).await;
+        if answer.is_some_and(|answer| answer.status == 409) {
+            self.cancel().await;
+        }
+    }
+
+    async fn queue(&mut self) {
+        let name = QUEUES[self.host.sim.roll(|dice| dice.usize(0..2))];
+        let change = self.host.sim.roll(|dice| match dice.u32(0..4) {
+            0 => json!({"paused": true}),
+            1 => json!({"paused": false}),
+            _ => json!({"limit": dice.u32(1..4)}),
+        });
+        self.insist(&Ask::of(PutQueue, &format!("/v1/queues/{name}")).json(&change)).await;
+    }
+
+    /// All pages of a listing: nothing in it is anybody else's.
+    async fn list(&mut self) {
+        let open = if self.host.sim.chance(300) { "&state=running" } else { "" };
+        let mut target = format!("/v1/jobs?limit=3{open}");
+        for _ in 0..20 {
+            let answer = self.insist(&Ask::of(ListJobs, &target)).await;
+            let Some(page) = answer.filter(Answer::is_ok) else { return };
+            for job in page.json["jobs"].as_array().into_iter().flatten() {
+                if job["project_id"] != self.project.to_string() {
+                    self.host.sim.violated(format!("{} is listed to another project", job["id"]));
+                }
+            }
+            let Some(next) = page.json["next"].as_str() else { return };
+            target = format!("/v1/jobs?limit=3{open}&cursor={next}");
+        }
+    }
+
+    /// Asks for what is not theirs.
+    async fn pry(&mut self) {
+        let theirs: Vec<_> = {
+            let others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            others.iter().filter(|(owner, _)| *owner != self.project).cloned().collect()
+        };
+        let Some((_, id)) = self.host.sim.roll(|dice| dice.choice(theirs)) else { return };
+        let ask = match self.host.sim.roll(|dice| dice.u32(0..3)) {
+            0 => Ask::of(GetJob, &format!("/v1/jobs/{id}")),
+            1 => Ask::of(CancelJob, &format!("/v1/jobs/{id}/cancel")),
+            _ => Ask::of(DeleteJob, &format!("/v1/jobs/{id}")),
+        };
+        let answer = self.ask(ask).await;
+        if answer.is_some_and(|answer| answer.status < 500 && answer.status != 404) {
+            self.host.sim.violated(format!("{id} is there for another project"));
+        }
+    }
+}

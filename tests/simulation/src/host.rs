@@ -1,0 +1,342 @@
+//! Where functions run, and the network between them and everybody else.
+//!
+//! Two kinds of hosts: one server for everything, which dies and comes back as
+//! a whole; or one short-lived process for each invocation. Messages to
+//! reactions may be lost, come late, twice and out of order; calls of actions
+//! likewise, in both directions.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use dispatch_jobs::DispatchJobs;
+use futures::{
+    FutureExt,
+    channel::oneshot,
+    future::{Either, select},
+};
+use observe_attempt::ObserveAttempt;
+use shared::{
+    auth::Keyring,
+    function::Reaction,
+    job::AttemptKey,
+    ops::sweep::{self, Wake},
+    platform::{Clock, Index, Key, Known, Mark, ObjectKey, Objects, Platform, collect},
+    service::{Config, Limits, Service},
+    wire::Problem,
+};
+use sweep_jobs::{SweepJobs, Tick};
+
+use crate::{
+    ask::{Answer, Ask},
+    executor::{Process, Sim},
+    objects::SimObjects,
+    runtime::{RuntimePort, SimRuntime},
+    table::SimTable,
+    watch::Watch,
+};
+
+/// How long somebody waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which of the two platforms it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One server; a table whose commits are whole and whose indexes are exact.
+    Local,
+    /// A process for each invocation; staged commits, indexes that lag, a
+    /// runtime that shows things late.
+    Aws,
+}
+
+/// What somebody may want to react to.
+pub enum News {
+    /// A row has changed.
+    Changed {
+        /// Which.
+        key: Key,
+        /// Its places in the indexes, none if it is gone.
+        marks: BTreeMap<Index, Mark>,
+        /// Whether it was not there before.
+        is_new: bool,
+    },
+    /// A container has changed.
+    Seen(Known),
+    /// A container is coming up.
+    Launched {
+        /// Which.
+        attempt: AttemptKey,
+        /// What its agent belongs to.
+        process: Process,
+        /// How long it takes.
+        after: Duration,
+    },
+    /// There may be room again for whom there was none.
+    Freed(AttemptKey),
+}
+
+/// What a reaction is told.
+#[derive(Clone, Debug)]
+enum Message {
+    Wake(Wake),
+    Observe(Known),
+    Sweep,
+}
+
+/// Where functions run.
+pub struct Host {
+    /// The world.
+    pub sim: Arc<Sim>,
+    /// Which platform it is.
+    pub kind: Kind,
+    /// Its table.
+    pub table: Arc<SimTable>,
+    /// Its objects.
+    pub objects: Arc<SimObjects>,
+    /// Its runtime.
+    pub runtime: Arc<SimRuntime>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who sees to it that all is well.
+    pub watch: Arc<Watch>,
+    server: Mutex<Option<(Process, Service)>>,
+    /// Who is to be woken and has not been: once is enough.
+    asleep: Mutex<HashSet<Wake>>,
+}
+
+/// Work of a process.
+pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Host {
+    /// A host on these ports, not serving yet.
+    pub fn new(
+        sim: Arc<Sim>,
+        kind: Kind,
+        (table, objects, runtime): (Arc<SimTable>, Arc<SimObjects>, Arc<SimRuntime>),
+        clock: Arc<dyn Clock>,
+        watch: Arc<Watch>,
+    ) -> Arc<Self> {
+        let (server, asleep) = (Mutex::new(None), Mutex::default());
+        Arc::new(Host { sim, kind, table, objects, runtime, clock, watch, server, asleep })
+    }
+
+    /// What a process that has just started is given.
+    pub fn service(&self) -> Service {
+        Service {
+            platform: Platform {
+                table: self.table.clone(),
+                objects: self.objects.clone(),
+                runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
+                clock: Arc::clone(&self.clock),
+            },
+            keyring: Keyring::new(&[7; 32]),
+            limits: Limits { queue_live: 4, ..Limits::default() },
+            config: Config { public_url: "http://tarpon".into(), longest_wait_seconds: 60 },
+            backlog: Arc::default(),
+        }
+    }
+
+    /// The object's bytes, as they are stored.
+    pub fn object(&self, key: &ObjectKey) -> Option<Bytes> {
+        let read = async {
+            let found = self.objects.inner().get(key, None).await.ok()??;
+            collect(found.body).await.ok()
+        };
+        // What is in memory is there at once.
+        read.now_or_never().flatten()
+    }
+
+    fn asleep(&self) -> MutexGuard<'_, HashSet<Wake>> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<(Process, Service)>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the server, if there is one; it is started again when it dies.
+    pub fn serve(self: &Arc<Self>) {
+        if self.kind == Kind::Aws {
+            return;
+        }
+        let process = self.sim.process();
+        let service = self.service();
+        *self.server() = Some((process, service.clone()));
+        self.sim.log(|| "the server starts".into());
+        let heart = Heart(Arc::clone(self));
+        self.sim.spawn(process, async move {
+            // What fails is found again by the minute's sweep.
+            sweep::adopt(&service).await.ok();
+            // It lives as long as its server does.
+            let _heart = heart;
+            std::future::pending::<()>().await;
+        });
+    }
+
+    fn died(self: Arc<Self>) {
+        let Some((process, _)) = self.server().take() else { return };
+        self.sim.log(|| format!("the server dies: {process:?}"));
+        self.watch.note(|seen| seen.deaths += 1);
+        self.runtime.restarted();
+        let sim = Arc::clone(&self.sim);
+        sim.clone().spawn(Process::OUTSIDE, async move {
+            let away = sim.roll(|dice| dice.u64(100..60_000));
+            sim.sleep(Duration::from_millis(away)).await;
+            self.serve();
+        });
+    }
+
+    /// Starts this in a process that serves; `None` if there is none.
+    fn invoke<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Service) -> Work<T>,
+    ) -> Option<oneshot::Receiver<T>> {
+        let (process, service) = match self.kind {
+            Kind::Aws => (self.sim.process(), self.service()),
+            Kind::Local => self.server().clone()?,
+        };
+        let (send, done) = oneshot::channel();
+        let work = work(service);
+        self.sim.spawn(process, async move {
+            // Who asked may have gone.
+            send.send(work.await).ok();
+        });
+        Some(done)
+    }
+
+    /// What comes of what has happened.
+    pub fn take(self: &Arc<Self>, news: News) {
+        match news {
+            News::Changed { key, marks, is_new } => {
+                let this = Arc::clone(self);
+                let server = self.server().as_ref().map(|(process, _)| *process);
+                self.sim.spawn(Process::OUTSIDE, async move {
+                    this.sim.dawdle(this.sim.weather().slow).await;
+                    // A server's feed dies with it, and its marks are exact.
+                    if server != this.server().as_ref().map(|(process, _)| *process) {
+                        return;
+                    }
+                    let is_new = is_new && this.kind == Kind::Aws;
+                    let now = this.sim.now();
+                    for wake in sweep::wakes(&key, &marks, is_new, now) {
+                        this.post(&Message::Wake(wake));
+                    }
+                });
+            }
+            News::Seen(known) => self.post(&Message::Observe(known)),
+            News::Freed(attempt) => {
+                if let Some(queue) = self.watch.queue_of(attempt.job()) {
+                    self.post(&Message::Wake(Wake::Queue(queue)));
+                }
+            }
+            News::Launched { attempt, process, after } => {
+                crate::agent::come_up(self, attempt, process, after);
+            }
+        }
+    }
+
+    /// It is time to look for what was left undone.
+    pub fn sweep(self: &Arc<Self>) {
+        self.post(&Message::Sweep);
+    }
+
+    fn post(self: &Arc<Self>, message: &Message) {
+        let weather = self.sim.weather();
+        if self.sim.chance(weather.lost) {
+            self.sim.log(|| format!("lost: {message:?}"));
+            return;
+        }
+        if let Message::Wake(wake) = message
+            && !self.asleep().insert(wake.clone())
+        {
+            return;
+        }
+        let copies = if self.sim.chance(weather.doubled) { 2 } else { 1 };
+        for _ in 0..copies {
+            let (this, message) = (Arc::clone(self), message.clone());
+            self.sim.spawn(Process::OUTSIDE, async move { this.carry(message).await });
+        }
+    }
+
+    /// Brings a message to where it is reacted to, again if that fails, where
+    /// somebody sees to that.
+    async fn carry(self: Arc<Self>, message: Message) {
+        let tries = if self.kind == Kind::Aws { 3 } else { 1 };
+        for _ in 0..tries {
+            self.sim.dawdle(self.sim.weather().slow).await;
+            if let Message::Wake(wake) = &message {
+                self.asleep().remove(wake);
+            }
+            let reaction = message.clone();
+            let work = |service| -> Work<Result<(), Problem>> {
+                Box::pin(async move {
+                    match reaction {
+                        Message::Wake(wake) => DispatchJobs.react(&service, wake).await,
+                        Message::Observe(known) => ObserveAttempt.react(&service, known).await,
+                        Message::Sweep => SweepJobs.react(&service, Tick::default()).await,
+                    }
+                })
+            };
+            self.sim.log(|| format!("react to {message:?}"));
+            let Some(done) = self.invoke(work) else { return };
+            match done.await {
+                Ok(Ok(())) => return,
+                Ok(Err(problem)) => self.sim.log(|| format!("{message:?} failed: {problem}")),
+                Err(_) => {
+                    self.watch.note(|seen| seen.deaths += 1);
+                    self.sim.log(|| format!("{message:?}: who reacted has died"));
+                }
+            }
+            self.sim.sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Asks an action over the network; `None` if no answer comes.
+    pub async fn ask(self: &Arc<Self>, ask: Ask) -> Option<Answer> {
+        let weather = self.sim.weather();
+        self.sim.dawdle(weather.slow).await;
+        if self.sim.chance(weather.lost) {
+            self.sim.log(|| format!("lost: {ask}"));
+            self.sim.sleep(PATIENCE).await;
+            return None;
+        }
+        if self.sim.chance(weather.doubled) {
+            let (this, ask) = (Arc::clone(self), ask.clone());
+            self.sim.spawn(Process::OUTSIDE, async move {
+                this.sim.dawdle(500).await;
+                if let Some(done) = this.invoke(|service| ask.work(service)) {
+                    done.await.ok();
+                }
+            });
+        }
+        let asked = ask.clone();
+        let done = self.invoke(|service| asked.work(service))?;
+        let patience = std::pin::pin!(self.sim.sleep(PATIENCE + ask.waits()));
+        let answer = match select(done, patience).await {
+            Either::Left((answer, _)) => answer.ok()?,
+            // It is done all the same, perhaps.
+            Either::Right(_) => return None,
+        };
+        self.sim.dawdle(weather.slow).await;
+        if self.sim.chance(weather.lost) {
+            self.sim.log(|| format!("answer lost: {ask}: {}", answer.status));
+            return None;
+        }
+        self.sim.log(|| format!("{ask}: {}", answer.status));
+        Some(answer)
+    }
+}
+
+/// What stops when the server does.
+struct Heart(Arc<Host>);
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        Arc::clone(&self.0).died();
+    }
+}
