@@ -45,6 +45,7 @@ mod tasks;
 
 mod queues;
 mod stop;
+mod triggers;
 
 mod big;
 mod crash;

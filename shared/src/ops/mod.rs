@@ -26,5 +26,7 @@ pub mod rows;
 pub mod slots;
 pub mod submit;
 pub mod sweep;
+pub mod templates;
 pub mod transcript;
 pub mod trial;
+pub mod triggers;
