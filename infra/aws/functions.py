@@ -131,11 +131,19 @@ GRANTS = {
             f'!Sub "{ARN}:secretsmanager:{OURS}:secret:${{AWS::StackName}}/pull/*"',
         ),
     ],
+    # Objects that were written.
+    "object events": [
+        allow(
+            "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+            "!GetAtt ObjectEvents.Arn",
+        )
+    ],
     # Events that could not be taken.
     "dead letters": [allow("sqs:SendMessage", "!GetAtt DeadLetters.Arn")],
 }
 
 SEES_ARCHIVES = ["list", "read job", "passing"]
+SUBMITS = ["get", "query", "index", "write", "list", "write job", "delete job"]
 REACTS = ["get", "query", "index", "write", "tasks"]
 
 # What each function may do; every folder has its line.
@@ -161,6 +169,15 @@ FUNCTIONS = {
     "put-image": ["get", "write"],
     "list-images": ["get", "query"],
     "delete-image": ["get", "write"],
+    "put-template": ["get", "write"],
+    "get-template": ["get"],
+    "list-templates": ["get", "query"],
+    "delete-template": ["get", "write"],
+    "put-trigger": ["get", "write"],
+    "get-trigger": ["get"],
+    "list-triggers": ["get", "query"],
+    "delete-trigger": ["get", "write"],
+    "post-event": SUBMITS,
     "issue-token": ["get"],
     "create-key": ["get", "write"],
     "list-keys": ["get", "query"],
@@ -174,7 +191,8 @@ FUNCTIONS = {
     "report-attempt": ["get", "query", "write", "list", "read job"],
     "dispatch-jobs": [*REACTS, "images", "list", "delete job", "stream", "dead letters"],
     "observe-attempt": REACTS,
-    "sweep-jobs": [*REACTS, "images", "list", "delete job"],
+    "submit-from-event": [*SUBMITS, "object events"],
+    "sweep-jobs": [*REACTS, "images", "list", "write job", "delete job"],
 }
 
 # Images are looked up by who runs them, and by who tells what would be run.

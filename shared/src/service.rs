@@ -35,6 +35,8 @@ pub struct Config {
     pub public_url: String,
     /// The longest that a request may wait, in seconds.
     pub longest_wait_seconds: u32,
+    /// The image of the operation `PicProcess`.
+    pub pic_process_image: String,
 }
 
 /// What is allowed at most: one table, the same on every platform unless said.

@@ -46,6 +46,7 @@ mod tasks;
 mod again;
 mod queues;
 mod stop;
+mod triggers;
 
 mod arrays;
 mod big;

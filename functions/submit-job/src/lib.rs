@@ -53,7 +53,8 @@ impl Action for SubmitJob {
             .summary("Submit a job")
             .text(
                 "With a JSON body, or told by query parameters: then the body, of any other \
-                 content type, is the job's standard input. With `wait`, or `Prefer: wait=N`, the \
+                 content type, is the job's standard input. Or by a template's name and its \
+                 parameters' values. With `wait`, or `Prefer: wait=N`, the \
                  answer is the archive of a job of one container once that has ended. With an \
                  `Idempotency-Key` header or `client_token`, a repeated submit answers the same \
                  job.",
@@ -179,5 +180,7 @@ async fn ended(service: &Service, job: &Job) -> Result<Reply, Problem> {
     Ok(reply)
 }
 
+#[cfg(test)]
+mod template_tests;
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,11 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
         },
         keyring,
         limits: Limits::default(),
-        config: Config { public_url: String::new(), longest_wait_seconds: 0 },
+        config: Config {
+            public_url: String::new(),
+            longest_wait_seconds: 0,
+            pic_process_image: String::new(),
+        },
         backlog: Arc::default(),
         queues: Arc::default(),
         turns: Arc::default(),

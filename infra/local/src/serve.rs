@@ -68,6 +68,14 @@ pub struct ServeOptions {
     /// Agent program to put into containers, in place of the built-in one.
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
+    /// Image of the operation `PicProcess`.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        default_value = "tarpon/pic-process",
+        env = "TARPON_PIC_PROCESS_IMAGE"
+    )]
+    pub pic_process_image: String,
     /// Address that clients know this server by, for links.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
@@ -120,7 +128,11 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             memory_mib: total.memory_mib,
             ..Limits::default()
         },
-        config: Config { public_url: public_url.clone(), longest_wait_seconds: LONGEST_WAIT },
+        config: Config {
+            public_url: public_url.clone(),
+            longest_wait_seconds: LONGEST_WAIT,
+            pic_process_image: options.pic_process_image.clone(),
+        },
         backlog: Arc::default(),
         queues: Arc::default(),
         turns: Arc::default(),
@@ -143,7 +155,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let clients =
         gateway::serve_tcp(bound, gateway::api_router(&service, &objects), listener.clone())?;
     let serving = tokio::spawn(async move { tokio::join!(agents, operator, clients) });
-    let driver = host::start(&service, feed, local);
+    let driver = host::start(&service, feed, local, &objects);
 
     let line = json!({ "listening": format!("http://{bound_address}") });
     data.write(&data.server_file(), line.to_string().as_bytes(), 0o644)?;

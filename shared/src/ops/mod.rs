@@ -28,6 +28,8 @@ pub mod rows;
 pub mod slots;
 pub mod submit;
 pub mod sweep;
+pub mod templates;
 pub mod transcript;
 pub mod trial;
+pub mod triggers;
 pub mod turns;

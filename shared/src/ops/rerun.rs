@@ -1,5 +1,5 @@
 //! A new job made from one that there is, with edits: `"from": "job-…"` beside
-//! the fields that are to be other than there.
+//! the fields that are to be other than there. Or from a template, by name.
 //!
 //! The old job's spec is written as the request that it could have come from,
 //! the edits are laid over it (RFC 7396: objects member by member, null takes
@@ -8,14 +8,14 @@
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::{attempts, images, jobs, submit};
+use super::{attempts, images, jobs, submit, templates};
 use crate::{
     job::{Job, JobId, JobKey, JobSpec, Network, ProjectId, Source, TaskSpec},
     platform::{ObjectKey, Put},
     service::Service,
     wire::{
         Problem, parse_json,
-        submit::{JobRequest, Submission, edited},
+        submit::{FromTemplate, JobRequest, Submission, edited},
     },
 };
 
@@ -29,10 +29,14 @@ pub async fn submission(
     sent: &[u8],
 ) -> Result<Submission, Problem> {
     // Most jobs are whole as they are, and read only once.
-    if !sent.windows(FROM.len() + 2).any(|bytes| bytes == b"\"from\"") {
+    let says = |quoted: &[u8]| sent.windows(quoted.len()).any(|bytes| bytes == quoted);
+    if !says(b"\"from\"") && !says(b"\"template\"") {
         return whole(service, sent);
     }
     let mut edits: Map<String, Value> = parse_json(sent)?;
+    if FromTemplate::is_meant(&edits) {
+        return templates::submission(service, project, FromTemplate::of_fields(edits)?).await;
+    }
     let Some(from) = edits.remove(FROM) else { return whole(service, sent) };
     let from: JobId = from
         .as_str()

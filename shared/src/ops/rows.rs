@@ -8,7 +8,9 @@
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
-//! | queue, image, access key | `<project>` | `queue#…`, `image#…`, `key#…` |
+//! | queue, image, template, access key | `<project>` | `queue#…`, `image#…`, `template#…`, `key#…` |
+//! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
+//! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
 //! | lease of stored objects | `leases#<project>` | the job's or upload's id |
@@ -171,6 +173,36 @@ pub fn waiting_of(partition: &str) -> Option<QueueKey> {
 /// A registered image.
 pub fn image(project: ProjectId, name: &Name) -> Key {
     Key::new(project.to_string(), format!("image#{name}"))
+}
+
+/// A template.
+pub fn template(project: ProjectId, name: &Name) -> Key {
+    Key::new(project.to_string(), format!("template#{name}"))
+}
+
+/// A trigger.
+pub fn trigger(project: ProjectId, name: &Name) -> Key {
+    Key::new(project.to_string(), format!("trigger#{name}"))
+}
+
+/// The last job that a trigger made.
+pub fn firing(project: ProjectId, name: &Name) -> Key {
+    Key::new(project.to_string(), format!("firing#{name}"))
+}
+
+/// The last time that a trigger could make no job.
+pub fn misfire(project: ProjectId, name: &Name) -> Key {
+    Key::new(project.to_string(), format!("misfire#{name}"))
+}
+
+/// When a trigger's time comes.
+pub fn schedule(project: ProjectId, name: &Name) -> Key {
+    Key::new(format!("schedules#{project}"), name.to_string())
+}
+
+/// Whether what is at `key` is a trigger's time.
+pub fn is_schedule(key: &Key) -> bool {
+    key.partition.starts_with("schedules#")
 }
 
 /// An access key.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
 use super::{
-    chunks, dispatch, duties, leases, queues,
+    chunks, dispatch, duties, leases, queues, record,
     rows::{self, ChunkKey, QueueKey},
-    slots,
+    slots, triggers,
 };
 use crate::{
     job::{AttemptKey, JobKey},
@@ -119,6 +119,11 @@ async fn see_to(service: &Service, row: &Row) {
         && let Err(problem) = leases::end(service, row).await
     {
         warn!(lease = %row.key, error = %problem, "objects are left that nothing refers to");
+    } else if rows::is_schedule(&row.key)
+        && let Err(problem) = triggers::come_due(service, row).await
+    {
+        // Still due: the next sweep finds it.
+        warn!(schedule = %row.key, error = %problem, "a trigger's time has come, and it did not fire");
     }
 }
 

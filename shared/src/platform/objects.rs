@@ -41,6 +41,14 @@ impl ObjectKey {
         ObjectKey(format!("{project}/user/{bucket}/{key}"))
     }
 
+    /// Whose object it is, in which bucket and under which key, if it is a
+    /// user's.
+    pub fn as_user(&self) -> Option<(ProjectId, Name, &str)> {
+        let (project, rest) = self.0.split_once("/user/")?;
+        let (bucket, key) = rest.split_once('/')?;
+        Some((project.parse().ok()?, bucket.parse().ok()?, key))
+    }
+
     /// The start of every name in a user's bucket.
     pub fn user_prefix(project: ProjectId, bucket: &Name) -> String {
         format!("{project}/user/{bucket}/")

@@ -3,12 +3,15 @@
 
 mod body;
 mod cursor;
+mod event;
 pub mod openapi;
 mod problem;
 mod ranged;
 mod reply;
 mod request;
 pub mod submit;
+pub mod templates;
+pub mod triggers;
 pub mod views;
 
 pub use body::{Body, Stored};

@@ -203,8 +203,11 @@ impl Metered {
             runtime: Arc::new(Tasks(MemoryRuntime::new())),
             clock: world::clock(),
         };
-        let config =
-            Config { public_url: "https://tarpon.example".into(), longest_wait_seconds: 26 };
+        let config = Config {
+            public_url: "https://tarpon.example".into(),
+            longest_wait_seconds: 26,
+            pic_process_image: "tarpon/pic-process".into(),
+        };
         let service = Service {
             platform,
             keyring: Keyring::new(&[7; 32]),

@@ -12,4 +12,5 @@ mod sharing;
 mod slots;
 mod specs;
 mod staged;
+mod triggers;
 mod weights;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Command, Common, attempts, cancel, client::Client, delete, images, interrupts::Interrupts,
     jobs, keys, logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show,
-    submit, token, verdict, wait,
+    submit, templates, token, triggers, verdict, wait,
 };
 
 /// What a command works with.
@@ -100,6 +100,8 @@ impl Command {
             Command::Output(args) => output::perform(session, args).await,
             Command::Queues(args) => queues::perform(session, args).await,
             Command::Images(args) => images::perform(session, args).await,
+            Command::Templates(args) => templates::perform(session, args).await,
+            Command::Triggers(args) => triggers::perform(session, args).await,
             Command::Objects(args) => objects::perform(session, args).await,
             Command::Keys(args) => keys::perform(session, args).await,
             Command::Token(args) => token::perform(session, args).await,

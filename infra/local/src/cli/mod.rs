@@ -38,7 +38,9 @@ mod run;
 mod show;
 mod submit;
 mod tail;
+mod templates;
 mod token;
+mod triggers;
 mod verdict;
 mod wait;
 mod watch;
@@ -82,6 +84,10 @@ pub enum Command {
     Queues(queues::Args),
     /// Register images under names of your own
     Images(images::Args),
+    /// Save jobs with parameters
+    Templates(templates::Args),
+    /// Submit jobs when something happens
+    Triggers(triggers::Args),
     /// Store and fetch objects
     Objects(objects::Args),
     /// List, make and disable access keys
@@ -107,6 +113,8 @@ impl Command {
             Command::Delete(args) => &args.common,
             Command::Queues(args) => &args.common,
             Command::Images(args) => &args.common,
+            Command::Templates(args) => &args.common,
+            Command::Triggers(args) => &args.common,
             Command::Objects(args) => &args.common,
             Command::Keys(args) => &args.common,
             Command::Token(args) => &args.common,

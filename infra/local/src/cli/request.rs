@@ -9,6 +9,7 @@ use super::{
     entry::Session,
     inputs::{INLINE_ROOM, Input},
     problem::Failure,
+    templates,
     upload::{Payload, aside},
     values,
 };
@@ -18,7 +19,7 @@ use super::{
 pub struct JobArgs {
     /// The image: `[host/]path[:tag][@digest]`, or a name registered with
     /// `tarpon images put`
-    #[arg(value_name = "IMAGE", required_unless_present_any = ["named_image", "file", "from"])]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["named_image", "file", "from", "template"])]
     pub image: Option<String>,
 
     /// The same as IMAGE
@@ -39,6 +40,21 @@ pub struct JobArgs {
     /// there
     #[arg(long, value_name = "JOB", help_heading = "Job")]
     pub from: Option<String>,
+
+    /// A template to make the job of; see `tarpon templates`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "from"], help_heading = "Job")]
+    pub template: Option<String>,
+
+    /// A value for a parameter of the template; once for each item of a list
+    #[arg(
+        long = "parameter",
+        short,
+        value_name = "NAME=VALUE",
+        value_parser = values::pair,
+        requires = "template",
+        help_heading = "Job"
+    )]
+    pub parameters: Vec<(String, String)>,
 
     /// What you call it
     #[arg(long, value_name = "NAME", help_heading = "Job")]
@@ -166,6 +182,11 @@ impl JobArgs {
         if job.contains_key("tasks") && (files || !task.is_empty()) {
             let what = "the file has `tasks`: what belongs to a task has to be written there";
             return Err(Failure::Usage(what.into()));
+        }
+        if let Some(template) = &self.template {
+            let values = templates::parameters(session, template, &self.parameters).await?;
+            set(&mut job, "template", Some(template));
+            set(&mut job, "parameters", Some(values));
         }
         merge(&mut job, self.job_fields());
         merge(&mut job, task);

@@ -221,6 +221,53 @@ pub struct Image {
     pub updated_at: Option<Timestamp>,
 }
 
+/// Templates, each as it came.
+#[derive(Deserialize)]
+pub struct Templates {
+    pub templates: Vec<serde_json::Value>,
+}
+
+/// A template.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Template {
+    pub name: String,
+    pub description: Option<String>,
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Triggers, each as it came.
+#[derive(Deserialize)]
+pub struct Triggers {
+    pub triggers: Vec<serde_json::Value>,
+}
+
+/// A trigger.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Trigger {
+    pub name: String,
+    pub enabled: bool,
+    pub on: BTreeMap<String, serde_json::Value>,
+    pub template: String,
+    pub next_at: Option<Timestamp>,
+    pub last_fired: Option<Fired>,
+    pub last_error: Option<Failed>,
+}
+
+/// The last job of a trigger.
+#[derive(Deserialize)]
+pub struct Fired {
+    pub at: Timestamp,
+}
+
+/// Why a trigger made none.
+#[derive(Deserialize)]
+pub struct Failed {
+    pub error: String,
+}
+
 /// Access keys.
 #[derive(Deserialize)]
 pub struct Keys {

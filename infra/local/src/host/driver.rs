@@ -16,8 +16,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-use super::{dispatcher::Dispatcher, performer::Performer, sweeper::Sweeper};
+use super::{dispatcher::Dispatcher, herald, performer::Performer, sweeper::Sweeper};
 use crate::{
+    objects::FileObjects,
     runtime::Local,
     table::{ChangeKind, Feed},
 };
@@ -38,7 +39,7 @@ impl Driver {
 }
 
 /// Starts to react. `feed` must have been taken before anything was read.
-pub fn start(service: &Service, feed: Feed, local: Local) -> Driver {
+pub fn start(service: &Service, feed: Feed, local: Local, objects: &Arc<FileObjects>) -> Driver {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let performer = Performer::new(service.clone(), tasks.clone());
     let dispatcher = Arc::new(Dispatcher::default());
@@ -50,6 +51,7 @@ pub fn start(service: &Service, feed: Feed, local: Local) -> Driver {
     let sweeping = Arc::clone(&sweeper);
     tasks.spawn(sweeping.run(service.clone(), Arc::clone(&dispatcher), stop.clone()));
     tasks.spawn(observe(service.clone(), deaths, tasks.clone(), stop.clone()));
+    tasks.spawn(herald::run(service.clone(), Arc::clone(objects), stop.clone()));
     tasks.spawn(follow(service.clone(), feed, performer, dispatcher, sweeper, stop.clone()));
     Driver { stop, tasks }
 }

@@ -6,6 +6,7 @@
 
 mod dispatcher;
 mod driver;
+mod herald;
 mod line;
 mod performer;
 mod sweeper;

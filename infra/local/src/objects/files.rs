@@ -13,12 +13,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 use jiff::Timestamp;
 use redb::Error;
-use shared::platform::{
-    ByteStream, Clock, Grant, ObjectInfo, ObjectKey, ObjectPage, Objects, ObjectsError, Put, Range,
-    SignedUrl, Source, StoredObject, one_chunk,
+use shared::{
+    ops::triggers::ObjectCreated,
+    platform::{
+        ByteStream, Clock, Grant, ObjectInfo, ObjectKey, ObjectPage, Objects, ObjectsError, Put,
+        Range, SignedUrl, Source, StoredObject, one_chunk,
+    },
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::{coop::consume_budget, spawn_blocking},
 };
 
@@ -26,6 +29,7 @@ use super::{
     blobs::{BlobId, Blobs},
     index::{self, Entry, Taken},
     loose::{self, Loose, Place},
+    news::{self, NewsId},
     sign::{NotPermitted, Signer},
 };
 use crate::store::{OpenError, Store, StoreError};
@@ -49,6 +53,7 @@ pub struct FileObjects {
     place: Arc<Place>,
     signer: Signer,
     clock: Arc<dyn Clock>,
+    written: Arc<Notify>,
 }
 
 impl FileObjects {
@@ -67,10 +72,38 @@ impl FileObjects {
         let place = Place { store, blobs };
         place
             .store
-            .write_blocking(index::create)
+            .write_blocking(|transaction| {
+                news::create(transaction)?;
+                index::create(transaction)
+            })
             .and_then(|loose| loose::collect(&place, loose))
             .map_err(|source| OpenError::Unusable { path: folder.to_owned(), source })?;
-        Ok(FileObjects { place: Arc::new(place), signer, clock })
+        Ok(FileObjects { place: Arc::new(place), signer, clock, written: Arc::default() })
+    }
+
+    /// Up to `limit` pieces of news of users' objects, after that one.
+    pub fn news(
+        &self,
+        after: Option<NewsId>,
+        limit: usize,
+    ) -> Result<Vec<(NewsId, ObjectCreated)>, ObjectsError> {
+        let found = self.place.store.read().and_then(|read| Ok(news::read(&read, after, limit)?));
+        found.map_err(unavailable)
+    }
+
+    /// Drops news that have been seen to.
+    pub async fn forget_news(&self, seen: Vec<NewsId>) -> Result<(), ObjectsError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let forget = move |transaction: &_| news::forget(transaction, &seen).map(Ok);
+        let done: Result<Result<(), StoreError>, _> = self.place.store.write(forget).await;
+        done.and_then(|done| done).map_err(unavailable)
+    }
+
+    /// Waits until there may be news that have not been read.
+    pub async fn news_come(&self) {
+        self.written.notified().await;
     }
 
     /// What a request for a signed path may do.
@@ -99,8 +132,16 @@ impl FileObjects {
     ) -> Result<ObjectInfo, ObjectsError> {
         let (answer, answered) = oneshot::channel();
         let (name, published, place) = (key.clone(), entry.clone(), Arc::clone(&self.place));
+        let written = Arc::clone(&self.written);
         self.place.store.submit(
-            move |transaction| index::put(transaction, &name, &published, &small, if_absent),
+            move |transaction| {
+                let put = index::put(transaction, &name, &published, &small, if_absent)?;
+                if put.is_ok() {
+                    // In the same commit: an object is never there without its news.
+                    news::note(transaction, published.etag, &published.clone().info(&name))?;
+                }
+                Ok(put)
+            },
             // Not left to the caller, who may be cancelled at any moment: the file is
             // the object's as soon as this is durable, and the one before it is loose.
             move |outcome| {
@@ -109,6 +150,7 @@ impl FileObjects {
                 match &outcome {
                     Ok(Ok(replaced)) => {
                         keep(file);
+                        written.notify_one();
                         unwanted = replaced.map(|id| Loose::new(&place, id));
                     }
                     Ok(Err(Taken)) => unwanted = file,

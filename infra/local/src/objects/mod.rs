@@ -5,7 +5,9 @@ mod blobs;
 mod files;
 mod index;
 mod loose;
+mod news;
 mod sign;
 
 pub use files::FileObjects;
+pub use news::NewsId;
 pub use sign::{NotPermitted, Signer};

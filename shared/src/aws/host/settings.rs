@@ -13,6 +13,9 @@ pub(super) struct Settings {
     /// `TARPON_MASTER_KEY_SECRET`: the name or ARN of the secret that all keys
     /// are derived from.
     pub master_key_secret: String,
+    /// `TARPON_PIC_PROCESS_IMAGE`: the image of the operation `PicProcess`;
+    /// the name that it is built under without it.
+    pub pic_process_image: String,
     /// `TARPON_LOG`: what is logged, such as `info` or `info,shared=debug`;
     /// `info` without it.
     pub log: Targets,
@@ -109,6 +112,9 @@ impl Settings {
             stack: from.required("TARPON_STACK")?,
             public_url: url("TARPON_PUBLIC_URL", from.required("TARPON_PUBLIC_URL")?)?,
             master_key_secret: from.required("TARPON_MASTER_KEY_SECRET")?,
+            pic_process_image: from
+                .required("TARPON_PIC_PROCESS_IMAGE")
+                .unwrap_or_else(|_| "tarpon/pic-process".into()),
             log: log.parse().map_err(|error| BadVariable {
                 name: "TARPON_LOG",
                 why: format!("is `{log}`, which cannot be read: {error}"),

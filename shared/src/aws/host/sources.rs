@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a change of the table (its stream) | what that calls for: `ops::sweep::wakes` |
 //! | a task's change of state (ECS, by way of EventBridge) | the attempt it is about |
-//! | a message of a queue (SQS) | its body, as JSON |
+//! | an object written (S3, by way of `EventBridge`) | the user's object that it is |
+//! | a message of a queue (SQS) | its body, as JSON, and by that one of the above |
 //! | anything else, a schedule say | itself |
 
 use std::collections::{BTreeMap, HashSet};
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::adapters::{self, KEY, Place};
 use crate::{
-    ops::sweep,
-    platform::{Index, Key, Mark},
+    ops::{sweep, triggers::ObjectCreated},
+    platform::{Index, Key, Mark, ObjectKey},
 };
 
 /// One thing to react to.
@@ -41,11 +42,16 @@ pub(super) fn read(payload: Value) -> Batch {
         return of_records(records);
     }
     let id = text(&payload, "/id").unwrap_or("invocation").to_owned();
-    let event = match text(&payload, "/detail-type") {
+    Batch { parcels: vec![Parcel { id, event: told(payload) }], asks_which_failed: false }
+}
+
+/// What an event of AWS's is about.
+fn told(payload: Value) -> Result<Value, String> {
+    match text(&payload, "/detail-type") {
         Some("ECS Task State Change") => task(&payload),
+        Some("Object Created") => object(&payload),
         _ => Ok(payload),
-    };
-    Batch { parcels: vec![Parcel { id, event }], asks_which_failed: false }
+    }
 }
 
 fn of_records(records: &[Value]) -> Batch {
@@ -133,12 +139,35 @@ fn task(event: &Value) -> Result<Value, String> {
     ended.ok_or_else(|| "not the end of a task of ours".to_owned())
 }
 
+/// The user's object that was written.
+fn object(event: &Value) -> Result<Value, String> {
+    let of = |name: &str| {
+        let found = text(event, &format!("/detail/object/{name}"));
+        found.ok_or_else(|| format!("an object without its {name}"))
+    };
+    let name = ObjectKey::stored(of("key")?);
+    let (project, bucket, key) = name.as_user().ok_or("not an object of a user's")?;
+    let at = text(event, "/time").and_then(|time| time.parse().ok());
+    let created = ObjectCreated {
+        project,
+        bucket,
+        key: key.to_owned(),
+        size: event.pointer("/detail/object/size").and_then(Value::as_u64).unwrap_or(0),
+        etag: of("etag")?.to_owned(),
+        // It grows with each writing of a key; the event's own id is another
+        // when S3 tells of the same writing twice.
+        id: format!("{name}@{}", of("sequencer")?),
+        at: at.ok_or("an event without its time")?,
+    };
+    Ok(json!(created))
+}
+
 fn message(record: &Value) -> Parcel {
     let id = text(record, "/messageId").unwrap_or_default().to_owned();
     let body = text(record, "/body").unwrap_or_default();
-    let event =
+    let event: Result<Value, String> =
         serde_json::from_str(body).map_err(|error| format!("a message of no JSON: {error}"));
-    Parcel { id, event }
+    Parcel { id, event: event.and_then(told) }
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
@@ -223,6 +252,23 @@ mod tests {
         );
         assert_eq!(batch.parcels[0].event, Ok(json!({ "callback": 7 })));
         assert!(batch.parcels[1].event.is_err(), "it is no JSON");
+    }
+
+    #[test]
+    fn an_object_is_a_users_and_its_writing_has_an_id() {
+        let created = include_str!("events/object-created.json");
+        let message = |body: &str| json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": body}]});
+        let expected = json!({
+            "project": PROJECT, "bucket": "photos", "key": "in/a b.jpg", "size": 42,
+            "etag": "b57f9512698f4b09e608f4f2a65852e5", "at": "2026-11-12T00:00:00Z",
+            "id": format!("{PROJECT}/user/photos/in/a b.jpg@617f08299329d189"),
+        });
+        assert_eq!(events(read(message(created), NOON)), [expected.clone()]);
+        assert_eq!(events(read(event(created), NOON)), [expected]);
+        for (from, to) in [("/user/", "/job/"), ("sequencer", "other"), ("2026-11-12", "x")] {
+            let batch = read(message(&created.replace(from, to)), NOON);
+            assert!(batch.parcels[0].event.is_err(), "{to}");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl Host {
             config: Config {
                 public_url: self.settings.public_url.clone(),
                 longest_wait_seconds: 0,
+                pic_process_image: self.settings.pic_process_image.clone(),
             },
             backlog: Arc::default(),
             queues: Arc::default(),

@@ -50,7 +50,11 @@ impl Memory {
             platform: self.platform(),
             keyring: Keyring::new(&[7; 32]),
             limits: Limits::default(),
-            config: Config { public_url: "http://127.0.0.1:8080".into(), longest_wait_seconds: 60 },
+            config: Config {
+                public_url: "http://127.0.0.1:8080".into(),
+                longest_wait_seconds: 60,
+                pic_process_image: "tarpon/pic-process".into(),
+            },
             backlog: Arc::default(),
             queues: Arc::default(),
             turns: Arc::default(),

@@ -57,7 +57,11 @@ pub enum TasksRequest {
 impl JobRequest {
     /// The request in `bytes`, and its tasks.
     pub fn parse(bytes: &[u8]) -> Result<(Self, TasksRequest), Problem> {
-        let whole: Map<String, Value> = parse_json(bytes)?;
+        JobRequest::of_fields(parse_json(bytes)?)
+    }
+
+    /// The request of these fields, and its tasks.
+    pub fn of_fields(whole: Map<String, Value>) -> Result<(Self, TasksRequest), Problem> {
         let flat = !whole.contains_key("tasks");
         let (job, task): (Map<_, _>, Map<_, _>) =
             whole.into_iter().partition(|(key, _)| !flat || JOB_FIELDS.contains(&key.as_str()));
@@ -125,7 +129,10 @@ impl JobRequest {
     }
 }
 
-fn from_value<T: serde::de::DeserializeOwned>(prefix: &str, value: Value) -> Result<T, Problem> {
+pub(super) fn from_value<T: serde::de::DeserializeOwned>(
+    prefix: &str,
+    value: Value,
+) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         misfit(prefix, &path, &error.into_inner())

@@ -4,6 +4,7 @@
 //! job's. Everything here is checked before anything is stored.
 
 mod edit;
+mod from_template;
 mod job;
 mod query;
 mod rules;
@@ -11,6 +12,7 @@ mod shapes;
 mod task;
 
 pub use edit::edited;
+pub use from_template::{FromTemplate, FromTemplateRequest, OVER_A_TEMPLATE};
 pub use job::{Submission, TasksRequest};
 pub use query::{FIELDS as QUERY_FIELDS, from_query, in_query};
 pub use rules::{

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::FromTemplateRequest;
 use crate::job::When;
 
 /// A job of any number of tasks.
@@ -161,7 +162,7 @@ pub struct RetryRequest {
     pub delay_seconds: u32,
 }
 
-/// The two ways to write a job, for the API's description.
+/// The three ways to write a job, for the API's description.
 #[derive(Debug, ToSchema)]
 #[serde(untagged)]
 pub enum JobBody {
@@ -169,6 +170,8 @@ pub enum JobBody {
     Listed(Box<JobRequest>),
     /// Flat.
     Flat(Box<FlatJobRequest>),
+    /// By a template.
+    FromTemplate(Box<FromTemplateRequest>),
 }
 
 /// A job of one task: the task's fields beside the job's. With `from`, only

@@ -66,6 +66,57 @@ async fn a_job_is_shown() {
 }
 
 #[tokio::test]
+async fn a_template_is_saved_and_submitted_from_with_typed_values() {
+    let fake = Fake::start().await;
+    let template = json!({"name": "t", "description": "what for", "operation": false,
+        "parameters": {"n": {"type": "integer"}, "s": {"type": "string"}}, "job": {"image": "a"},
+        "updated_at": "2026-01-01T00:00:00Z"});
+    fake.books().canned.insert("PUT /v1/templates/t".into(), template.clone());
+    fake.books().canned.insert("GET /v1/templates/t".into(), template.clone());
+    fake.books().canned.insert("GET /v1/templates".into(), json!({"templates": [template]}));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("t.json");
+    std::fs::write(&file, r#"{"job": {"image": "a"}}"#).unwrap();
+    let told = fake.command(&["templates", "put", "t", file.to_str().unwrap()]).await;
+    assert_eq!(told.spoken.out(), "template t is saved\n");
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"job":{"image":"a"}}"#);
+    let told = fake.command(&["templates", "ls"]).await;
+    assert_eq!(
+        told.spoken.out(),
+        "NAME  PARAMETERS  DESCRIPTION  CHANGED\nt     n, s        what for     10m ago\n"
+    );
+    let told = fake.command(&["templates", "show", "t", "--json"]).await;
+    assert_eq!(told.spoken.json()[0]["job"]["image"], "a");
+    let words = ["submit", "--template", "t", "-p", "n=7", "-p", "s=7", "--name", "x"];
+    let _ = fake.command(&words).await;
+    let sent = r#"{"name":"x","parameters":{"n":7,"s":"7"},"template":"t"}"#;
+    assert_eq!(fake.books().bodies.last().unwrap(), sent);
+}
+
+#[tokio::test]
+async fn a_trigger_is_saved_and_listed_with_what_it_did() {
+    let fake = Fake::start().await;
+    let trigger = json!({"name": "t", "enabled": true, "on": {"object": {"bucket": "b"}},
+        "template": "thumbnail", "last_fired": {"at": "2026-01-01T00:00:00Z"},
+        "last_error": {"error": "no template"}});
+    let saved = json!({"name": "t", "next_at": "2026-01-02T03:00:00Z"});
+    fake.books().canned.insert("PUT /v1/triggers/t".into(), saved);
+    fake.books().canned.insert("GET /v1/triggers".into(), json!({"triggers": [trigger]}));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("t.json");
+    std::fs::write(&file, r#"{"template": "thumbnail"}"#).unwrap();
+    let told = fake.command(&["triggers", "put", "t", file.to_str().unwrap()]).await;
+    assert_eq!(told.spoken.out(), "trigger t is saved, next at 2026-01-02T03:00:00Z\n");
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"template":"thumbnail"}"#);
+    let told = fake.command(&["triggers"]).await;
+    assert_eq!(
+        told.spoken.out(),
+        "NAME  STATE   ON      TEMPLATE   FIRED    LAST ERROR\n\
+         t     active  object  thumbnail  10m ago  no template\n"
+    );
+}
+
+#[tokio::test]
 async fn queues_are_listed_and_changed() {
     let fake = Fake::start().await;
     let queue = json!({"name": "gpu", "paused": true, "limit": 2, "running": 1, "waiting": "7",

@@ -1,0 +1,8 @@
+//! The `post-event` Lambda.
+
+use post_event::PostEvent;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), shared::lambda::Error> {
+    shared::lambda::serve(PostEvent).await
+}
