@@ -7,6 +7,7 @@ RELEASE := $(TARGET)/release/tarpon
 STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --target $(HOST)
 VENV    := target/venv/bin
 LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)))
+STAND-INS := infra/aws/stand-ins
 # What is tried on AWS, always the same packages and features together: the
 # SDKs would be compiled once more for any others.
 ON_AWS  := --package shared --package tests --package tests-ecs --package tests-lambda --features aws,conformance,adapter
@@ -15,7 +16,7 @@ export TARPON_AGENT_BINARY := $(AGENT)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-aws run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
-.PHONY: simulation tools testers agent probe doctor
+.PHONY: bench-aws simulation tools testers agent probe doctor
 
 help: ## list the chores
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,8 +33,8 @@ simulation: ## 10,000 worlds in which everything goes wrong that may
 test-aws: build probe ## the AWS adapters, the functions and the deployed template, against stand-ins for AWS
 	@infra/local/tools.sh cargo-nextest docker-registry
 	cargo build $(ON_AWS),lambda $(LAMBDAS:%=--package=%) --bins --test aws --test it
-	@infra/aws/stand-ins/zips.sh $(TARGET)/debug
-	infra/aws/stand-ins/run.sh infra/aws/stand-ins/deployed.sh \
+	@$(STAND-INS)/zips.sh $(TARGET)/debug
+	$(STAND-INS)/run.sh $(STAND-INS)/images.sh $(STAND-INS)/deployed.sh \
 		cargo nextest run $(ON_AWS) --lib --test aws --test it --no-fail-fast -E 'not package(tests) or test(/::aws::/)'
 
 run: build ## serve until interrupted
@@ -47,6 +48,10 @@ images: doctor ## tarpon/hello and tarpon/pic-process, into the local engine
 
 bench: build images probe ## measure, each figure beside a baseline of the same run
 	cargo bench -p tests
+
+bench-aws: functions agent probe ## measure the functions: their zips, their cold starts, what they hold
+	@infra/local/tools.sh docker-registry
+	@$(STAND-INS)/run.sh $(STAND-INS)/images.sh cargo bench -p tests-lambda --features aws
 
 check: tools agent ## formatting, lints, licences, unused dependencies, spelling
 	cargo fmt --all --check
@@ -65,7 +70,7 @@ fmt: ## format all code
 	cargo fmt --all
 
 functions: ## every function for AWS, as target/lambda/NAME.zip
-	cargo build --profile lambda --target $(HOST) --features lambda $(LAMBDAS:%=--package=%)
+	RUSTFLAGS="-C force-unwind-tables=no" cargo build --profile lambda --target $(HOST) --features lambda $(LAMBDAS:%=--package=%)
 	@infra/aws/package.py $(TARGET)/$(HOST)/lambda
 
 package: functions agent ## all that `make deploy` takes along

@@ -330,10 +330,22 @@ def function(name):
     return text + (URL.format(id=id) if name in PATIENT else "")
 
 
+def hosts_objects(name):
+    """Whether the program is linked with what its rights are for."""
+    return "serve_with_objects" in (FOLDERS / name / "src" / "main.rs").read_text()
+
+
+def may_see_objects(name):
+    return any("s3:" in statement for grant in FUNCTIONS[name] for statement in GRANTS[grant])
+
+
 def template():
     folders = sorted(path.name for path in FOLDERS.iterdir() if (path / "Cargo.toml").exists())
     if sorted(FUNCTIONS) != folders:
         sys.exit(f"functions.py: its table and the folders differ: {set(folders) ^ set(FUNCTIONS)}")
+    wrong = [n for n in FUNCTIONS if route(n) and hosts_objects(n) != may_see_objects(n)]
+    if wrong:
+        sys.exit(f"functions.py: objects, or none, in main.rs and not in the table: {wrong}")
     functions = "\n".join(function(name) for name in FUNCTIONS)
     outputs = "".join(OUTPUT.format(id=identifier(name), name=name) for name in sorted(PATIENT))
     text = (HERE / "platform.yaml").read_text()

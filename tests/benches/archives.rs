@@ -11,12 +11,12 @@ use std::{
 };
 
 use shared::archive::{Facts, Gathering, Threads};
-use tests::write_pattern;
-
-use crate::{
-    load::Times,
+use tests::{
     report::{Figure, Quantity, Report, Unit},
+    write_pattern,
 };
+
+use crate::load::Times;
 
 const ROUNDS: usize = 7;
 

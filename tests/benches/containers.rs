@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
-use tests::{Client, Runtime, World};
+use tests::{
+    Client, Runtime, World,
+    report::{Figure, Quantity, Report, Unit},
+};
 
 use crate::{
     engine::{Engine, RESOURCES, Removals},
     load::{Times, per_second},
-    report::{Figure, Quantity, Report, Unit},
 };
 
 const ROUNDS: usize = 15;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Runtime, World};
-
-use crate::{
-    load::{many, per_second},
+use tests::{
+    Runtime, World,
     report::{Figure, Quantity, Report, Unit},
 };
+
+use crate::load::{many, per_second};
 
 const JOBS: usize = 100_000;
 const CLIENTS: usize = 64;

@@ -7,12 +7,12 @@ use std::{
 };
 
 use serde_json::json;
-use tests::{Client, Cpu, Options, Runtime, World, probe};
-
-use crate::{
-    load::{many, millis, per_second},
+use tests::{
+    Client, Cpu, Options, Runtime, World, probe,
     report::{Figure, Quantity, Report, Unit},
 };
+
+use crate::load::{many, millis, per_second};
 
 const JOBS: usize = 3_000;
 const WARM: usize = 100;

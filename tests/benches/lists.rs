@@ -20,12 +20,14 @@ use shared::{
     platform::{Expect, Op, Table},
 };
 use tarpon::{clock::SystemClock, table::RedbTable};
-use tests::{Runtime, World};
+use tests::{
+    Runtime, World,
+    report::{Figure, Quantity, Report, Unit},
+};
 
 use crate::{
     finished::mebibytes,
     load::{Times, millis},
-    report::{Figure, Quantity, Report, Unit},
 };
 
 const FEW: u64 = 1_000;

@@ -3,8 +3,6 @@
 //! `cargo bench -p tests` measures everything, `cargo bench -p tests -- submits
 //! lists` only those parts. The server is the release build, as in the stories.
 
-mod report;
-
 mod load;
 
 mod engine;
@@ -22,7 +20,7 @@ mod lists;
 
 use std::process::ExitCode;
 
-use report::Report;
+use tests::report::Report;
 
 /// The parts, in the order in which they are measured.
 const PARTS: [&str; 7] =

@@ -7,12 +7,14 @@ use std::{
 };
 
 use serde_json::json;
-use tests::{Runtime, Spec, World, probe};
+use tests::{
+    Runtime, Spec, World, probe,
+    report::{Figure, Quantity, Report, Unit},
+};
 
 use crate::{
     engine::{Engine, RESOURCES},
     load::Times,
-    report::{Figure, Quantity, Report, Unit},
 };
 
 const PROCESSES: u32 = 40;

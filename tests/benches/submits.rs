@@ -8,12 +8,12 @@ use std::{
 };
 
 use serde_json::json;
-use tests::{Runtime, World};
-
-use crate::{
-    load::{Times, many, per_second},
+use tests::{
+    Runtime, World,
     report::{Figure, Quantity, Report, Unit},
 };
+
+use crate::load::{Times, many, per_second};
 
 const LASTING: Duration = Duration::from_secs(4);
 

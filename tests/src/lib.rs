@@ -14,6 +14,7 @@ mod engine;
 mod memory;
 mod owed;
 mod program;
+pub mod report;
 mod server;
 mod spec;
 mod until;

@@ -4,5 +4,5 @@ use create_upload::CreateUpload;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(CreateUpload).await
+    shared::lambda::serve_with_objects(CreateUpload).await
 }

@@ -4,5 +4,5 @@ use delete_object::DeleteObject;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(DeleteObject).await
+    shared::lambda::serve_with_objects(DeleteObject).await
 }

@@ -4,5 +4,5 @@ use get_output::GetOutput;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(GetOutput).await
+    shared::lambda::serve_with_objects(GetOutput).await
 }

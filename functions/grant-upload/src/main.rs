@@ -4,5 +4,5 @@ use grant_upload::GrantUpload;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(GrantUpload).await
+    shared::lambda::serve_with_objects(GrantUpload).await
 }

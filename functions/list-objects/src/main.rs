@@ -4,5 +4,5 @@ use list_objects::ListObjects;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(ListObjects).await
+    shared::lambda::serve_with_objects(ListObjects).await
 }

@@ -4,5 +4,5 @@ use post_event::PostEvent;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(PostEvent).await
+    shared::lambda::serve_with_objects(PostEvent).await
 }

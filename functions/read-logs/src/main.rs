@@ -4,5 +4,5 @@ use read_logs::ReadLogs;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(ReadLogs).await
+    shared::lambda::serve_with_objects(ReadLogs).await
 }

@@ -4,5 +4,5 @@ use read_plan::ReadPlan;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(ReadPlan).await
+    shared::lambda::serve_with_objects(ReadPlan).await
 }

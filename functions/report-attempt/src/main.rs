@@ -4,5 +4,5 @@ use report_attempt::ReportAttempt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(ReportAttempt).await
+    shared::lambda::serve_with_objects(ReportAttempt).await
 }

@@ -6,7 +6,11 @@ pub mod meter;
 pub mod objects;
 pub mod registry;
 pub mod runtime;
+pub mod signed;
 pub mod table;
 
 mod doubt;
 mod pace;
+
+#[cfg(test)]
+mod pretend;

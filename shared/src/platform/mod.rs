@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use objects::{
-    ByteStream, Grant, GrantMethod, ObjectInfo, ObjectKey, ObjectPage, Objects, ObjectsError, Put,
-    Range, SignedUrl, StoredObject, collect, one_chunk,
+    ByteStream, Grant, GrantMethod, NoObjects, ObjectInfo, ObjectKey, ObjectPage, Objects,
+    ObjectsError, Put, Range, SignedUrl, StoredObject, collect, one_chunk,
 };
 pub use runtime::{
     Admission, Charge, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError,

@@ -244,3 +244,44 @@ pub trait Objects: Send + Sync {
     /// A URL that permits what `grant` says to whoever has it.
     async fn sign(&self, grant: &Grant) -> Result<SignedUrl, ObjectsError>;
 }
+
+/// A store that is not there, and why: for who never asks for an object.
+#[derive(Clone, Copy, Debug)]
+pub struct NoObjects(pub &'static str);
+
+impl NoObjects {
+    fn absent<T>(self) -> Result<T, ObjectsError> {
+        Err(ObjectsError::Unavailable(self.0.into()))
+    }
+}
+
+#[async_trait]
+impl Objects for NoObjects {
+    async fn put(&self, _: &ObjectKey, _: ByteStream, _: Put) -> Result<ObjectInfo, ObjectsError> {
+        self.absent()
+    }
+
+    async fn get(
+        &self,
+        _: &ObjectKey,
+        _: Option<Range>,
+    ) -> Result<Option<StoredObject>, ObjectsError> {
+        self.absent()
+    }
+
+    async fn info(&self, _: &ObjectKey) -> Result<Option<ObjectInfo>, ObjectsError> {
+        self.absent()
+    }
+
+    async fn delete(&self, _: &ObjectKey) -> Result<(), ObjectsError> {
+        self.absent()
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<ObjectPage, ObjectsError> {
+        self.absent()
+    }
+
+    async fn sign(&self, _: &Grant) -> Result<SignedUrl, ObjectsError> {
+        self.absent()
+    }
+}

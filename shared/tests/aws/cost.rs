@@ -374,7 +374,7 @@ impl std::fmt::Display for Bill {
 #[tokio::test]
 async fn a_small_job_costs_what_is_written_here() {
     let meter = Meter::default();
-    let mut metered = Metered::new(&world::aws().await.metered(&meter), meter).await;
+    let mut metered = Metered::new(&world::aws().metered(&meter), meter).await;
     let projects::NewProject { project, key, .. } =
         projects::create(&metered.service, "project").await.unwrap();
     // What a process looks up once and then knows for a while is of no job's bill.

@@ -44,7 +44,7 @@ pub async fn get(url: &SignedUrl) -> (u16, Bytes) {
 }
 
 async fn subject() -> (Box<Subject>, ()) {
-    let objects = Arc::new(world::objects(&world::aws().await).await);
+    let objects = Arc::new(world::objects(&world::aws()).await);
     let caller = Arc::new(Client(Connector::builder().build_http()));
     (Box::new(Subject { objects, caller }), ())
 }

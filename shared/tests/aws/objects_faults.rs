@@ -32,11 +32,11 @@ struct Setup {
 
 impl Setup {
     async fn new() -> Self {
-        let aws = world::aws().await;
+        let aws = world::aws();
         let bucket = world::new_bucket(&aws).await;
         let near = world::open_objects(&aws, &bucket);
         let wire = Wire::new().await;
-        let far = world::open_objects(&world::aws().await.at(wire.address()), &bucket);
+        let far = world::open_objects(&world::aws().at(wire.address()), &bucket);
         Setup { aws, bucket, near, far, wire }
     }
 
@@ -203,7 +203,7 @@ async fn an_object_that_breaks_off_is_an_error_to_its_reader() {
 
 #[tokio::test]
 async fn names_that_no_store_has_are_refused() {
-    let objects = world::objects(&world::aws().await).await;
+    let objects = world::objects(&world::aws()).await;
     for name in [String::new(), "x".repeat(1025)] {
         let key = ObjectKey::stored(name);
         let put = objects.put(&key, one_chunk("x"), Put::default()).await;
@@ -214,7 +214,7 @@ async fn names_that_no_store_has_are_refused() {
 
 #[tokio::test]
 async fn a_url_is_good_until_it_expires() {
-    let aws = world::aws().await;
+    let aws = world::aws();
     let now = world::clock().now();
     let earlier = now - jiff::SignedDuration::from_mins(10);
     let early =

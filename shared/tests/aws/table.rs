@@ -15,7 +15,7 @@ use shared::{
 use super::world;
 
 async fn table() -> (Arc<dyn Table>, ()) {
-    (Arc::new(world::table(&world::aws().await).await), ())
+    (Arc::new(world::table(&world::aws()).await), ())
 }
 
 shared::table_suite!(table);
@@ -53,7 +53,7 @@ fn refused(refused: &TableError) -> Option<&Refused> {
 
 #[tokio::test]
 async fn a_commit_that_no_table_can_take_is_refused() {
-    let table = world::table(&world::aws().await).await;
+    let table = world::table(&world::aws()).await;
     let op = |sort: &str| put(sort, Expect::Anything, plain());
     let noise = |size| Wanted { body: world::noise(size), ..plain() };
     let set = Key::new("s", "s");
@@ -78,7 +78,7 @@ async fn a_commit_that_no_table_can_take_is_refused() {
 
 #[tokio::test]
 async fn a_cursor_is_good_for_its_kind_of_query_only() {
-    let table = world::table(&world::aws().await).await;
+    let table = world::table(&world::aws()).await;
     let ops = ["a", "b", "c"].map(|sort| put(sort, Expect::Absent, marked(sort)));
     table.commit(ops.into()).await.unwrap();
     let rows = Query { limit: 1, ..Query::partition("p") };
@@ -99,7 +99,7 @@ async fn a_cursor_is_good_for_its_kind_of_query_only() {
 
 #[tokio::test]
 async fn keys_may_be_empty() {
-    let table = world::table(&world::aws().await).await;
+    let table = world::table(&world::aws()).await;
     let mark = Mark { partition: String::new(), sort: String::new() };
     let wanted = Wanted { marks: BTreeMap::from([(Index::Open, mark)]), ..plain() };
     for (partition, sort) in [("", ""), ("", "a"), ("p", "")] {
@@ -118,7 +118,7 @@ async fn keys_may_be_empty() {
 
 #[tokio::test]
 async fn a_row_put_whatever_is_there_starts_anew_once_it_has_expired() {
-    let table = world::table(&world::aws().await).await;
+    let table = world::table(&world::aws()).await;
     let past = world::clock().now() - jiff::SignedDuration::from_secs(5);
     let expired = Wanted { expires_at: Some(past), ..plain() };
     let key = Key::new("p", "a");
@@ -184,7 +184,7 @@ async fn a_row_says_that_it_is_due_as_long_as_it_is() {
 
 #[tokio::test]
 async fn a_set_and_a_row_may_have_the_same_key() {
-    let table = world::table(&world::aws().await).await;
+    let table = world::table(&world::aws()).await;
     let key = Key::new("p", "a");
     table.commit(vec![join(&key, "m", 9), put("b", Expect::Absent, plain())]).await.unwrap();
     table.commit(vec![put("a", Expect::Absent, plain())]).await.unwrap();
@@ -207,7 +207,7 @@ async fn at_once(tables: &[DynamoTable], ops: Vec<Op>) -> Vec<Result<(), TableEr
 
 #[tokio::test]
 async fn a_set_keeps_its_limit_while_it_spills_and_shrinks() {
-    let aws = world::aws().await;
+    let aws = world::aws();
     let name = world::new_table(&aws).await;
     let tables = [world::open_table(&aws, &name), world::open_table(&aws, &name)];
     let set = Key::new("s", "s");
@@ -234,7 +234,7 @@ async fn a_set_keeps_its_limit_while_it_spills_and_shrinks() {
 
 #[tokio::test]
 async fn members_are_moved_with_rows_wherever_they_are() {
-    let aws = world::aws().await;
+    let aws = world::aws();
     let name = world::new_table(&aws).await;
     let table = world::open_table(&aws, &name);
     let set = Key::new("s", "s");
@@ -273,7 +273,7 @@ async fn cost(table: &DynamoTable, meter: &Meter, ops: Vec<Op>) -> (f64, f64) {
 
 async fn metered() -> (Aws, Meter) {
     let meter = Meter::default();
-    (world::aws().await.metered(&meter), meter)
+    (world::aws().metered(&meter), meter)
 }
 
 #[tokio::test]

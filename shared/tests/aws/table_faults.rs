@@ -23,7 +23,7 @@ struct Setup {
 
 impl Setup {
     async fn new() -> Self {
-        let aws = world::aws().await;
+        let aws = world::aws();
         let name = world::new_table(&aws).await;
         let near = world::open_table(&aws, &name);
         let wire = Wire::new().await;

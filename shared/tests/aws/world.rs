@@ -50,13 +50,13 @@ pub fn clock() -> Arc<dyn Clock> {
 }
 
 /// The stand-in's clients.
-pub async fn aws() -> Aws {
+pub fn aws() -> Aws {
     assert!(
         std::env::var_os("TARPON_TEST_AWS").is_some(),
         "no stand-in for AWS is running: run `make test-aws`, or a command of your own with \
          infra/aws/stand-ins/run.sh in front"
     );
-    Aws::from_env().await
+    Aws::from_env().unwrap()
 }
 
 /// A name that nothing has yet.

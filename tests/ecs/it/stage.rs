@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_ecs::config::Credentials;
 use bollard::Docker;
 use jiff::Timestamp;
 use shared::{
     aws::{
+        config::{Aws, Credentials},
         registry::{self, RegistryConfig},
-        runtime::{self, Architecture, Capacity, EcsConfig, EcsRuntime, TaskStateChange},
+        runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, TaskStateChange},
     },
     conformance::runtime::{Act, Stage, attempt, launch_of, soon},
     guard::Guard,
@@ -136,11 +135,8 @@ impl EcsStage {
 }
 
 async fn runtime(endpoint: &Endpoint, config: &EcsConfig) -> EcsRuntime {
-    let loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint.url())
-        .credentials_provider(Credentials::new("test", "test", None, None, "tests"));
-    let sdk = runtime::load(loader).await;
+    let credentials = Credentials::new("test", "test", None, None, "tests");
+    let aws = Aws::new("us-east-1".into(), credentials, Some(endpoint.url().to_string()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let images = RegistryConfig {
         guard: Guard::new(vec!["127.0.0.0/8".parse().unwrap()]),
@@ -149,7 +145,7 @@ async fn runtime(endpoint: &Endpoint, config: &EcsConfig) -> EcsRuntime {
         secrets: None,
     };
     let images = registry::Registry::new(images, Arc::clone(&clock));
-    EcsRuntime::new(aws_sdk_ecs::Client::new(&sdk), config.clone(), images, clock).unwrap()
+    EcsRuntime::new(aws_sdk_ecs::Client::new(aws.sdk()), config.clone(), images, clock).unwrap()
 }
 
 fn architecture() -> Architecture {

@@ -1,23 +1,13 @@
 //! What each function asks of AWS is within its role.
 
-use bytes::Bytes;
-use reqwest::Method;
-use serde_json::json;
-use tests::{Client, send};
-use tests_lambda::{Installation, Setup, functions};
+use tests_lambda::{Installation, Setup, every_function, functions};
 
 /// Every function is invoked, the agent's by a job of each kind; whatever it
 /// asks for, its role has to allow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_function_asks_for_what_its_role_allows_and_for_nothing_else() {
     let installation = Installation::start(Setup::default()).await;
-    jobs(&installation).await;
-    objects(&installation.client).await;
-    names(&installation.client).await;
-    installation.client.get("/openapi.json").await.expect(200);
-    installation.client.get("/healthz").await.expect(200);
-    private(&installation).await;
-    installation.sweep().await;
+    every_function(&installation).await;
 
     let (refused, calls) = installation.rights();
     assert_eq!(refused, Vec::<String>::new());
@@ -25,67 +15,4 @@ async fn every_function_asks_for_what_its_role_allows_and_for_nothing_else() {
         assert!(calls[name] > 0, "{name} has asked for nothing: {calls:?}");
     }
     println!("{calls:?}");
-}
-
-async fn jobs(installation: &Installation) {
-    let client = &installation.client;
-    // Its input is uploaded, its log is followed, its archive is kept.
-    client.put_object("data/in", Bytes::from_static(b"some")).await;
-    let spec = installation.probe("read /in/a then say hi then sleep 4 then write /out/a x");
-    let inputs = json!([{ "path": "/in/a", "source": { "object": "data/in" } }]);
-    let job = installation.submit(spec.with("inputs", inputs).keep("/out")).await;
-    let view = installation.finish(&job).await;
-    assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
-    assert_eq!(client.logs(&job, "?stream=stdout").await, "somehi\n");
-    client.archive(&job).await;
-    let member = format!("/v1/jobs/{job}/output?member=out/a");
-    assert_eq!(client.get(&member).await.expect(200).text(), "x");
-    client.list("state=succeeded").await;
-    client.delete(&format!("/v1/jobs/{job}")).await;
-
-    let spec = installation.probe("sleep 600");
-    let job = installation.submit(spec).await;
-    client.cancel(&job).await;
-    let view = installation.finish(&job).await;
-    assert_eq!(view["state"], "cancelled", "{view:#}");
-    let gone = installation.submit(installation.probe("cat").with("stdin", json!({"inline": "x"})));
-    let gone = gone.await;
-    installation.finish(&gone).await;
-    client.delete(&format!("/v1/jobs/{gone}")).await;
-}
-
-/// A job of an image that takes a password, which is kept where Fargate finds it.
-async fn private(installation: &Installation) {
-    let image = json!({ "reference": installation.image, "username": "u", "password": "p" });
-    let put = installation.client.put("/v1/images/private", &image).await;
-    assert!([200, 201].contains(&put.status), "{put:?}");
-    let job = installation.submit(installation.probe("say hi").with("image", "private")).await;
-    let view = installation.finish(&job).await;
-    assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
-}
-
-async fn objects(client: &Client) {
-    client.put_object("data/b", Bytes::from_static(b"other")).await;
-    client.get("/v1/objects/data/b").await.expect(200);
-    send(client.request(Method::HEAD, "/v1/objects/data/b")).await.expect(200);
-    client.get("/v1/objects/data?prefix=b").await.expect(200);
-    client.get("/v1/objects/data/none").await.expect(404);
-    client.delete("/v1/objects/data/b").await.expect(204);
-}
-
-async fn names(client: &Client) {
-    client.queue("slow", json!({ "limit": 1 })).await;
-    client.get("/v1/queues").await.expect(200);
-    let image = json!({ "reference": "registry.example.com/a:1" });
-    let put = client.put("/v1/images/a", &image).await;
-    assert!([200, 201].contains(&put.status), "{put:?}");
-    client.get("/v1/images").await.expect(200);
-    client.delete("/v1/images/a").await.expect(204);
-    client.token().await;
-    let key = client.post("/v1/keys", &json!({ "note": "other" })).await;
-    assert!([200, 201].contains(&key.status), "{key:?}");
-    client.get("/v1/keys").await.expect(200);
-    let id = key.json()["access_key_id"].as_str().unwrap().to_owned();
-    let disabled = client.post(&format!("/v1/keys/{id}/disable"), &json!({})).await;
-    assert!([200, 204].contains(&disabled.status), "{disabled:?}");
 }

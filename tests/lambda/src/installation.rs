@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, Client, Credentials, Spec, is_over, send, until, workspace};
+use tests::{Answer, Client, Credentials, Memory, Spec, is_over, send, until, workspace};
 use tests_ecs::{Endpoint, Events, Faults, Options};
 use tokio::net::TcpListener;
 
@@ -43,6 +43,8 @@ pub(crate) type Programs = Arc<BTreeMap<String, Program>>;
 /// How things are around the functions.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// The folder of the functions' programs.
+    pub programs: PathBuf,
     /// What every function's way to AWS is like.
     pub weather: Weather,
     /// Whether the table's stream tells of changes.
@@ -53,7 +55,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { weather: Weather::default(), stream: true, faults: Faults::default() }
+        Setup {
+            programs: workspace().join("target/debug"),
+            weather: Weather::default(),
+            stream: true,
+            faults: Faults::default(),
+        }
     }
 }
 
@@ -101,7 +108,13 @@ impl Installation {
         for (_, name) in template::functions() {
             let wire = Wire::open(places.clone(), setup.weather).await;
             let wire = wire.expect("there is a port");
-            let program = Program::new(name, built(name), variables.clone(), wire, logs.path());
+            let program = Program::new(
+                name,
+                built(&setup.programs, name),
+                variables.clone(),
+                wire,
+                logs.path(),
+            );
             programs.insert(name.to_owned(), program);
         }
         let programs = Arc::new(programs);
@@ -136,6 +149,17 @@ impl Installation {
     /// Invokes a function with an event.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, Failed> {
         self.programs[function].invoke(event).await
+    }
+
+    /// How long a function takes from its start to its first question for an
+    /// invocation.
+    pub async fn cold_start(&self, function: &str) -> Duration {
+        self.programs[function].cold_start().await
+    }
+
+    /// What a function's process holds; `None` if it has none.
+    pub async fn memory(&self, function: &str) -> Option<Memory> {
+        self.programs[function].memory().await
     }
 
     /// What a minute's schedule does.
@@ -230,9 +254,8 @@ impl Installation {
     }
 }
 
-/// The programs as `cargo build` leaves them.
-fn built(name: &str) -> PathBuf {
-    let path = workspace().join("target/debug").join(name);
+fn built(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
     assert!(path.exists(), "{} is not there: `make test-aws` builds it", path.display());
     path
 }

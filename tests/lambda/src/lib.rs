@@ -14,12 +14,14 @@ mod installation;
 mod program;
 mod rights;
 mod template;
+mod tour;
 mod wire;
 
 pub use call::Call;
 pub use installation::{Installation, Setup};
 pub use program::Failed;
 pub use template::functions;
+pub use tour::every_function;
 pub use wire::Weather;
 
 /// What the installation is called.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -20,10 +20,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::Value;
+use tests::Memory;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -57,6 +58,9 @@ type Invocation = (Value, oneshot::Sender<Result<Value, Failed>>);
 
 struct Process {
     child: Child,
+    spawned: Instant,
+    /// When it asked for an invocation for the first time.
+    asked: watch::Receiver<Option<Instant>>,
     invocations: mpsc::Sender<Invocation>,
     api: JoinHandle<()>,
 }
@@ -91,19 +95,38 @@ impl Program {
             () = tokio::time::sleep(PATIENCE) => panic!("{} does not end", self.name),
         };
         if outcome == Err(Failed::Died)
-            && let Some(mut process) = held.take()
+            && let Some(process) = held.take()
         {
-            process.child.kill().await.expect("a process of ours can be killed");
-            process.api.abort();
+            process.end().await;
         }
         outcome
+    }
+
+    /// Starts it anew, and tells how long that takes: to its first question for
+    /// an invocation.
+    pub async fn cold_start(&self) -> Duration {
+        let mut held = self.process.lock().await;
+        if let Some(old) = held.take() {
+            old.end().await;
+        }
+        let process = self.start().await.expect("the function's program can be started");
+        let Process { spawned, asked, .. } = held.insert(process);
+        let asked = tokio::time::timeout(PATIENCE, asked.wait_for(Option::is_some)).await;
+        let asked = asked.expect("it asks for an invocation").ok().and_then(|asked| *asked);
+        asked.expect("the runtime API is there").duration_since(*spawned)
+    }
+
+    /// What its process holds; `None` if it has none.
+    pub async fn memory(&self) -> Option<Memory> {
+        Memory::of(self.process.lock().await.as_ref()?.child.id()?)
     }
 
     async fn start(&self) -> io::Result<Process> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (invocations, next) = mpsc::channel(1);
-        let desk = Arc::new(Desk { next: Mutex::new(next), waiting: Mutex::default() });
+        let (first, asked) = watch::channel(None);
+        let desk = Arc::new(Desk { first, next: Mutex::new(next), waiting: Mutex::default() });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(hand_out))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
@@ -115,6 +138,7 @@ impl Program {
             let _ = axum::serve(listener, routes).await;
         });
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let spawned = Instant::now();
         let child = Command::new(&self.path)
             .env_clear()
             .envs(&self.variables)
@@ -128,17 +152,30 @@ impl Program {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()?;
-        Ok(Process { child, invocations, api })
+        Ok(Process { child, spawned, asked, invocations, api })
+    }
+}
+
+impl Process {
+    async fn end(mut self) {
+        self.child.kill().await.expect("a process of ours can be killed");
+        self.api.abort();
     }
 }
 
 /// The runtime API's side of it.
 struct Desk {
+    first: watch::Sender<Option<Instant>>,
     next: Mutex<mpsc::Receiver<Invocation>>,
     waiting: Mutex<Option<oneshot::Sender<Result<Value, Failed>>>>,
 }
 
 async fn hand_out(State(desk): State<Arc<Desk>>) -> (StatusCode, HeaderMap, String) {
+    desk.first.send_if_modified(|first| {
+        let is_first = first.is_none();
+        first.get_or_insert_with(Instant::now);
+        is_first
+    });
     let mut headers = HeaderMap::new();
     let Some((event, answer)) = desk.next.lock().await.recv().await else {
         return (StatusCode::GONE, headers, String::new());

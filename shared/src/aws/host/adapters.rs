@@ -9,8 +9,9 @@ use super::settings::{StoresSettings, TasksSettings};
 use crate::{
     aws::{
         objects::S3Objects,
-        registry::{PullSecrets, Registry, RegistryConfig, SignedCalls},
+        registry::{PullSecrets, Registry, RegistryConfig},
         runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, Logs, TaskStateChange},
+        signed::SignedCalls,
         table::{DynamoTable, IndexLayout},
     },
     guard::{Cidr, Guard},
@@ -25,14 +26,22 @@ pub(super) use crate::aws::{
 /// Tells this installation's tasks from others'; the cluster is its own.
 const INSTANCE: &str = "tarpon";
 
-/// Where state is kept, and where bytes are stored.
-pub(super) type Stores = (Arc<dyn Table>, Arc<dyn Objects>);
+/// Where state is kept.
+pub(super) fn table(
+    aws: &Aws,
+    settings: &StoresSettings,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Table> {
+    Arc::new(DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock)))
+}
 
-/// The stores of these names.
-pub(super) fn stores(aws: &Aws, settings: &StoresSettings, clock: &Arc<dyn Clock>) -> Stores {
-    let table = DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock));
-    let objects = S3Objects::new(aws.s3(), &settings.bucket, Arc::clone(clock));
-    (Arc::new(table), Arc::new(objects))
+/// Where bytes are stored.
+pub(super) fn objects(
+    aws: &Aws,
+    settings: &StoresSettings,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn Objects> {
+    Arc::new(S3Objects::new(aws.s3(), &settings.bucket, Arc::clone(clock)))
 }
 
 /// Where containers run.
@@ -47,7 +56,7 @@ pub(super) fn containers(
     let registry = RegistryConfig {
         guard: Guard::new(ranges),
         architecture: architecture.as_str(),
-        calls: SignedCalls::new(aws.sdk(), Arc::clone(clock)),
+        calls: Some(SignedCalls::new(aws, Arc::clone(clock))),
         secrets: Some(PullSecrets::new(settings.pull_secrets)),
     };
     let config = EcsConfig {

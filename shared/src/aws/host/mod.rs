@@ -1,7 +1,8 @@
 //! The Lambda host: what the local gateway and host are on one machine.
 //!
-//! `serve` hosts an action, `react` a reaction; both are the whole `main` of a
-//! function. What a function is given is built once, at its cold start.
+//! `serve` and `serve_with_objects` host an action, `react` a reaction; each is
+//! the whole `main` of a function. What a function is given is built once, at
+//! its cold start.
 
 mod adapters;
 mod clock;
@@ -19,4 +20,4 @@ mod trace;
 
 pub use lambda_runtime::Error;
 pub use react::react;
-pub use serve::{serve, serve_with_runtime};
+pub use serve::{serve, serve_with_objects, serve_with_runtime};

@@ -10,7 +10,7 @@ use tracing::{Instrument, error, info_span};
 use super::{
     metrics::Outcome,
     sources::{self, Batch, Parcel},
-    start::{self, Host},
+    start::{Host, Ports},
 };
 use crate::{
     function::{Reaction, said},
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 
 /// Reacts to what Lambda's event sources bring, for as long as there is any.
 pub async fn react<R: Reaction>(reaction: R) -> Result<(), Error> {
-    let host = Host::start(R::NAME, start::containers).await?;
+    let host = Host::start(R::NAME, Ports::ALL).await?;
     let (host, reaction) = (Arc::new(host), Arc::new(reaction));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (host, reaction) = (Arc::clone(&host), Arc::clone(&reaction));

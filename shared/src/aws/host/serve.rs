@@ -14,7 +14,7 @@ use super::{
     invocation::Invocation,
     metrics::Outcome,
     send::{Sent, send},
-    start::{self, Host, MakeRuntime},
+    start::{self, Host, Ports},
 };
 use crate::{
     function::{Action, answer, said},
@@ -26,18 +26,24 @@ use crate::{
 /// is to say of it can be sent.
 const SENDING_SECONDS: i64 = 2;
 
-/// Answers invocations of the action, for as long as Lambda has any.
+/// Answers invocations of the action, for as long as Lambda has any. There are
+/// no objects: see [`serve_with_objects`].
 pub async fn serve<A: Action>(action: A) -> Result<(), Error> {
-    serve_on(action, start::no_containers).await
+    host(action, Ports::TABLE).await
+}
+
+/// The same for an action that stores objects, reads, signs or removes them.
+pub async fn serve_with_objects<A: Action>(action: A) -> Result<(), Error> {
+    host(action, Ports::STORES).await
 }
 
 /// The same for an action that asks about images, or of what can be run.
 pub async fn serve_with_runtime<A: Action>(action: A) -> Result<(), Error> {
-    serve_on(action, start::containers).await
+    host(action, Ports::RUNTIME).await
 }
 
-async fn serve_on<A: Action>(action: A, runtime: MakeRuntime) -> Result<(), Error> {
-    let host = Host::start(A::NAME, runtime).await?;
+async fn host<A: Action>(action: A, ports: Ports) -> Result<(), Error> {
+    let host = Host::start(A::NAME, ports).await?;
     let (host, action) = (Arc::new(host), Arc::new(action));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (host, action) = (Arc::clone(&host), Arc::clone(&action));

@@ -17,8 +17,9 @@ use super::{
     trace::{self, Changes},
 };
 use crate::{
+    aws::signed::SignedCalls,
     ops::duties::chain,
-    platform::{Clock, NoRuntime, Platform, Runtime},
+    platform::{Clock, NoObjects, NoRuntime, Objects, Platform, Runtime},
     service::{Config, Limits, Service},
     wire::Problem,
 };
@@ -30,18 +31,39 @@ const LAST_SECONDS: i64 = 2;
 /// what that and the way back may take. A function's URL waits to its end.
 const API_SECONDS: i64 = 28;
 
-/// What makes the runtime: handed in, so that a function that never starts a
-/// container is linked without what does.
-pub(super) type MakeRuntime = fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>;
+/// What makes the ports that a function may have no use for: handed in, so that
+/// it is linked without their adapters, which are a third of a program.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    objects: fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects>,
+    runtime: fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>,
+}
 
-/// For actions: what they change is acted on by reactions.
+impl Ports {
+    /// For actions that keep to the table: what they change is acted on by
+    /// reactions.
+    pub const TABLE: Ports = Ports { objects: no_objects, runtime: no_containers };
+
+    /// For actions that know objects as well.
+    pub const STORES: Ports = Ports { objects: adapters::objects, ..Ports::TABLE };
+
+    /// For actions that ask what could run.
+    pub const RUNTIME: Ports = Ports { runtime: containers, ..Ports::TABLE };
+
+    /// For reactions.
+    pub const ALL: Ports = Ports { runtime: containers, ..Ports::STORES };
+}
+
+fn no_objects(_: &Aws, _: &StoresSettings, _: &Arc<dyn Clock>) -> Arc<dyn Objects> {
+    Arc::new(NoObjects("this function is hosted without objects"))
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "it takes the place of what may fail")]
-pub(super) fn no_containers(_: &Aws, _: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
+fn no_containers(_: &Aws, _: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
     Ok(Arc::new(NoRuntime("an action starts no container")))
 }
 
-/// For reactions.
-pub(super) fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
+fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
     adapters::containers(aws, TasksSettings::from_env()?, clock)
 }
 
@@ -53,6 +75,7 @@ pub(super) struct Host {
     aws: Aws,
     clock: Arc<dyn Clock>,
     stores: StoresSettings,
+    ports: Ports,
     runtime: Arc<dyn Runtime>,
     service: OnceCell<Service>,
 }
@@ -60,8 +83,8 @@ pub(super) struct Host {
 impl Host {
     /// Reads the environment and makes what needs no answer from outside. What
     /// is wrong here fails the cold start, and says why.
-    pub async fn start(function: &'static str, runtime: MakeRuntime) -> Result<Self, Error> {
-        Host::prepare(function, runtime).await.inspect_err(|error| {
+    pub async fn start(function: &'static str, ports: Ports) -> Result<Self, Error> {
+        Host::prepare(function, ports).await.inspect_err(|error| {
             // What logs may be what is wrong.
             let error = chain(error.as_ref());
             let line = json!({ "level": "ERROR", "message": "cannot start", "error": error });
@@ -69,14 +92,15 @@ impl Host {
         })
     }
 
-    async fn prepare(function: &'static str, runtime: MakeRuntime) -> Result<Self, Error> {
+    async fn prepare(function: &'static str, ports: Ports) -> Result<Self, Error> {
         let settings = Settings::from_env()?;
         let changes = trace::start(settings.log.clone())?;
         let stores = StoresSettings::from_env()?;
-        let aws = Aws::from_env().await;
+        let aws = Aws::from_env()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let host = Host {
-            runtime: runtime(&aws, &clock)?,
+            runtime: (ports.runtime)(&aws, &clock)?,
+            ports,
             service: OnceCell::new(),
             function,
             settings,
@@ -99,8 +123,10 @@ impl Host {
     }
 
     async fn make(&self) -> Result<Service, Problem> {
-        let keyring = master_key::keyring(self.aws.sdk(), &self.settings.master_key_secret).await;
-        let (table, objects) = adapters::stores(&self.aws, &self.stores, &self.clock);
+        let calls = SignedCalls::new(&self.aws, Arc::clone(&self.clock));
+        let keyring = master_key::keyring(&calls, &self.settings.master_key_secret).await;
+        let table = adapters::table(&self.aws, &self.stores, &self.clock);
+        let objects = (self.ports.objects)(&self.aws, &self.stores, &self.clock);
         let (runtime, clock) = (Arc::clone(&self.runtime), Arc::clone(&self.clock));
         Ok(Service {
             platform: Platform { table, objects, runtime, clock },

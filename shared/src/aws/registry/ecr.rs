@@ -5,10 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{
-    access::Refusal,
-    signed::{CallError, Service, SignedCalls},
-};
+use super::access::Refusal;
+use crate::aws::signed::{CallError, Service, SignedCalls};
 use crate::platform::RegistryCredentials;
 
 const ECR: Service =
@@ -87,7 +85,7 @@ fn pair_of(token: &str) -> Option<RegistryCredentials> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::registry::pretend::Pretend;
+    use crate::aws::pretend::Pretend;
 
     #[tokio::test]
     async fn a_sign_in_is_signed_for_and_kept_until_it_ends() {

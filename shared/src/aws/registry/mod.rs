@@ -14,11 +14,6 @@ mod image;
 mod name;
 mod resolver;
 mod secrets;
-mod signed;
-
-#[cfg(test)]
-mod pretend;
 
 pub use resolver::{Registry, RegistryConfig};
 pub use secrets::PullSecrets;
-pub use signed::SignedCalls;

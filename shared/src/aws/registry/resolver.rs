@@ -19,9 +19,9 @@ use super::{
     image::{self, Config, MANIFESTS, Manifest},
     name::Name,
     secrets::PullSecrets,
-    signed::SignedCalls,
 };
 use crate::{
+    aws::signed::SignedCalls,
     guard::Guard,
     job::{ImageReference, ProjectId, ResolvedImage},
     platform::{Clock, RegistryCredentials, ResolveError},

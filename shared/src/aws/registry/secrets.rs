@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::{
-    access::Refusal,
-    signed::{CallError, Service, SignedCalls},
+use super::access::Refusal;
+use crate::{
+    aws::signed::{CallError, SECRETS, SignedCalls},
+    job::ProjectId,
+    platform::RegistryCredentials,
 };
-use crate::{job::ProjectId, platform::RegistryCredentials};
-
-const SECRETS: Service =
-    Service { name: "secretsmanager", host: "secretsmanager", target: "secretsmanager" };
 
 /// How many secrets' places are remembered.
 const KEPT: usize = 1_000;
@@ -114,7 +112,7 @@ fn token(name: &str, says: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::registry::pretend::Pretend;
+    use crate::aws::pretend::Pretend;
 
     fn alice(password: &str) -> RegistryCredentials {
         RegistryCredentials { username: "alice".into(), password: password.into() }

@@ -5,7 +5,6 @@
 //! starts nothing, and its `startedBy`, so that it is found.
 
 mod adapter;
-mod client;
 mod config;
 mod definition;
 mod event;
@@ -21,6 +20,5 @@ mod size;
 mod samples;
 
 pub use adapter::{BadInstance, EcsRuntime};
-pub use client::load;
 pub use config::{Architecture, Capacity, EcsConfig, Logs};
 pub use event::TaskStateChange;

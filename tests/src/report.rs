@@ -15,6 +15,8 @@ pub enum Unit {
     Milliseconds,
     /// 2^20 bytes.
     Mebibytes,
+    /// 10^6 bytes.
+    Megabytes,
     /// 2^20 bytes a second.
     MebibytesPerSecond,
     /// One number over another.
@@ -38,6 +40,7 @@ impl fmt::Display for Quantity {
             Unit::PerSecond => format!("{number:.digits$}/s"),
             Unit::Milliseconds => format!("{number:.digits$} ms"),
             Unit::Mebibytes => format!("{number:.digits$} MiB"),
+            Unit::Megabytes => format!("{number:.digits$} MB"),
             Unit::MebibytesPerSecond => format!("{number:.digits$} MiB/s"),
             Unit::Times => format!("{number:.2} ×"),
         };
@@ -69,16 +72,19 @@ impl Figure {
     }
 
     /// The same beside a baseline.
+    #[must_use]
     pub fn beside(self, what: impl fmt::Display, baseline: Quantity) -> Self {
         Figure { beside: format!("{what} {baseline}"), ..self }
     }
 
     /// The same, which should be this or more.
+    #[must_use]
     pub fn at_least(self, number: f64) -> Self {
         Figure { aim: Some(Aim::AtLeast(number)), ..self }
     }
 
     /// The same, which should be this or less.
+    #[must_use]
     pub fn at_most(self, number: f64) -> Self {
         Figure { aim: Some(Aim::AtMost(number)), ..self }
     }
@@ -114,6 +120,11 @@ impl Report {
         let Figure { what, measured, beside, aim } = figure;
         let aim = aim.map_or(String::new(), |aim| self.judged(&what, measured, aim));
         self.line(&format!("  {what:<44} {measured:>12}   {beside:<52} {aim}"));
+    }
+
+    /// Prints a line of a part that has columns of its own.
+    pub fn row(&mut self, text: &str) {
+        self.line(&format!("  {text}"));
     }
 
     /// Says something that is no figure.

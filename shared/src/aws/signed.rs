@@ -2,28 +2,20 @@
 //! with what the SDKs bring along anyway. A whole SDK for each would make every
 //! function larger and every build longer.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ::http::{Request, StatusCode, header};
-use aws_config::SdkConfig;
-use aws_sdk_ecs::config::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
-};
-use aws_smithy_http_client::{
-    Connector,
-    tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
+use super::config::{Aws, LazyConnector};
 use crate::platform::{Clock, Source};
 
 /// How long a call may take.
@@ -45,6 +37,10 @@ pub(super) struct Service {
     /// Before each operation.
     pub(super) target: &'static str,
 }
+
+/// Secrets Manager.
+pub(super) const SECRETS: Service =
+    Service { name: "secretsmanager", host: "secretsmanager", target: "secretsmanager" };
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +65,7 @@ pub struct SignedCalls {
     region: String,
     endpoint: Option<String>,
     clock: Arc<dyn Clock>,
-    /// Made when it is first needed: it reads the machine's certificates.
-    connector: Arc<OnceLock<Connector>>,
+    connector: LazyConnector,
 }
 
 impl fmt::Debug for SignedCalls {
@@ -80,22 +75,16 @@ impl fmt::Debug for SignedCalls {
 }
 
 impl SignedCalls {
-    /// Calls with what `config` knows; `None` where it has no credentials or no
-    /// region.
-    pub fn new(config: &SdkConfig, clock: Arc<dyn Clock>) -> Option<Self> {
-        Some(SignedCalls {
-            credentials: config.credentials_provider()?,
-            region: config.region()?.to_string(),
-            endpoint: config.endpoint_url().map(str::to_owned),
+    /// Calls of the user, and in the region, that `aws` knows.
+    pub fn new(aws: &Aws, clock: Arc<dyn Clock>) -> Self {
+        let sdk = aws.sdk();
+        SignedCalls {
+            credentials: sdk.credentials_provider().expect("it is made with credentials"),
+            region: sdk.region().expect("it is made with a region").to_string(),
+            endpoint: sdk.endpoint_url().map(str::to_owned),
             clock,
-            connector: Arc::default(),
-        })
-    }
-
-    fn connector(&self) -> &Connector {
-        self.connector.get_or_init(|| {
-            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-        })
+            connector: aws.connector(),
+        }
     }
 
     /// Where we are.
@@ -157,7 +146,8 @@ impl SignedCalls {
             let error: aws_smithy_runtime_api::http::HttpError = error;
             away(error.into())
         })?;
-        let response = self.connector().call(request).await.map_err(|error| away(error.into()))?;
+        let response =
+            self.connector.get().call(request).await.map_err(|error| away(error.into()))?;
         let response = response.try_into_http1x().map_err(|error| away(error.into()))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, LONGEST).collect().await.map_err(away)?.to_bytes();

@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::{
@@ -14,7 +12,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::signed::SignedCalls;
+use super::{
+    config::{Aws, Credentials},
+    signed::SignedCalls,
+};
 use crate::platform::Clock;
 
 /// The service, and what it was asked.
@@ -58,13 +59,8 @@ impl Pretend {
     /// Who calls it.
     pub(super) fn calls(&self) -> SignedCalls {
         let credentials = Credentials::new("id", "secret", None, None, "tests");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .endpoint_url(&self.url)
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        SignedCalls::new(&config, Arc::new(Epoch)).unwrap()
+        let aws = Aws::new("eu-west-1".into(), credentials, Some(self.url.clone()));
+        SignedCalls::new(&aws, Arc::new(Epoch))
     }
 
     /// The next answer.
