@@ -5,6 +5,7 @@
 mod backlog;
 mod leases;
 mod open;
+mod reminders;
 mod reruns;
 mod sharing;
 mod slots;

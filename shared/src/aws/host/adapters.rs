@@ -11,7 +11,7 @@ use crate::{
         objects::S3Objects,
         registry::{PullSecrets, Registry, RegistryConfig, SignedCalls},
         runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, Logs, TaskStateChange},
-        table::{DynamoTable, IndexLayout},
+        table::{DynamoTable, IndexLayout, Reminders},
     },
     guard::{Cidr, Guard},
     platform::{Clock, Index, Objects, Runtime, Table},
@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) use crate::aws::{
     config::Aws,
-    table::{CALLS, KEY, Place, REFUSED},
+    table::{CALLS, KEY, Place, REFUSED, Reminder},
 };
 
 /// Tells this installation's tasks from others'; the cluster is its own.
@@ -30,7 +30,12 @@ pub(super) type Stores = (Arc<dyn Table>, Arc<dyn Objects>);
 
 /// The stores of these names.
 pub(super) fn stores(aws: &Aws, settings: &StoresSettings, clock: &Arc<dyn Clock>) -> Stores {
+    let queue = settings.reminders.as_ref();
+    let reminders = queue.and_then(|queue| {
+        Some(Reminders::new(SignedCalls::new(aws.sdk(), Arc::clone(clock))?, queue))
+    });
     let table = DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock));
+    let table = table.reminding(reminders);
     let objects = S3Objects::new(aws.s3(), &settings.bucket, Arc::clone(clock));
     (Arc::new(table), Arc::new(objects))
 }

@@ -4,14 +4,16 @@
 //! |---|---|
 //! | a change of the table (its stream) | what that calls for: `ops::sweep::wakes` |
 //! | a task's change of state (ECS, by way of EventBridge) | the attempt it is about |
-//! | a message of a queue (SQS) | its body, as JSON |
+//! | a reminder of a row that has come due (SQS) | the same |
+//! | another message of a queue (SQS) | its body, as JSON |
 //! | anything else, a schedule say | itself |
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::adapters::{self, KEY, Place};
+use super::adapters::{self, KEY, Place, Reminder};
 use crate::{
     ops::sweep,
     platform::{Index, Key, Mark},
@@ -138,7 +140,15 @@ fn message(record: &Value) -> Parcel {
     let body = text(record, "/body").unwrap_or_default();
     let event =
         serde_json::from_str(body).map_err(|error| format!("a message of no JSON: {error}"));
-    Parcel { id, event }
+    Parcel { id, event: event.and_then(due) }
+}
+
+/// What a row that has come due calls for, if the message reminds of one.
+fn due(message: Value) -> Result<Value, String> {
+    let Ok(reminder) = Reminder::deserialize(&message) else { return Ok(message) };
+    let key = Key::new(reminder.due_partition, reminder.due_sort);
+    let wake = sweep::wakes(&key, &BTreeMap::new(), true).next();
+    wake.map(|wake| json!(wake)).ok_or_else(|| format!("{key} calls for nothing"))
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
@@ -223,6 +233,17 @@ mod tests {
         );
         assert_eq!(batch.parcels[0].event, Ok(json!({ "callback": 7 })));
         assert!(batch.parcels[1].event.is_err(), "it is no JSON");
+    }
+
+    #[test]
+    fn a_reminder_calls_for_its_job() {
+        let reminder = |sort: &str| Reminder {
+            due_partition: format!("{PROJECT}#202603"),
+            due_sort: sort.to_owned(),
+        };
+        let events = |sort: &str| due(json!(reminder(sort)));
+        assert_eq!(events(JOB), Ok(json!({ "job": { "project": PROJECT, "job": JOB } })));
+        assert!(events("nobody").is_err());
     }
 
     #[test]

@@ -21,4 +21,4 @@ mod pretend;
 
 pub use resolver::{Registry, RegistryConfig};
 pub use secrets::PullSecrets;
-pub use signed::SignedCalls;
+pub use signed::{CallError, Service, SignedCalls};

@@ -14,8 +14,12 @@ use super::{
 };
 use crate::{job::ProjectId, platform::RegistryCredentials};
 
-const SECRETS: Service =
-    Service { name: "secretsmanager", host: "secretsmanager", target: "secretsmanager" };
+const SECRETS: Service = Service {
+    name: "secretsmanager",
+    host: "secretsmanager",
+    target: "secretsmanager",
+    json: "1.1",
+};
 
 /// How many secrets' places are remembered.
 const KEPT: usize = 1_000;
