@@ -138,17 +138,33 @@ GRANTS = {
             "!GetAtt ObjectEvents.Arn",
         )
     ],
+    # What comes due soon.
+    "reminds": [allow("sqs:SendMessage", "!GetAtt Reminders.Arn")],
+    "is reminded": [
+        allow(
+            "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage", "!GetAtt Reminders.Arn"
+        )
+    ],
     # Events that could not be taken.
     "dead letters": [allow("sqs:SendMessage", "!GetAtt DeadLetters.Arn")],
 }
 
 SEES_ARCHIVES = ["list", "read job", "passing"]
 SUBMITS = ["get", "query", "index", "write", "list", "write job", "delete job"]
-REACTS = ["get", "query", "index", "write", "tasks"]
+REACTS = ["get", "query", "index", "write", "tasks", "reminds"]
 
 # What each function may do; every folder has its line.
 FUNCTIONS = {
-    "submit-job": ["get", "query", "index", "write", "write job", "delete job", *SEES_ARCHIVES],
+    "submit-job": [
+        "get",
+        "query",
+        "index",
+        "write",
+        "write job",
+        "delete job",
+        "reminds",
+        *SEES_ARCHIVES,
+    ],
     "try-job": ["get", "query", "index", "images"],
     "get-job": ["get", "query", "index"],
     "list-jobs": ["get", "query", "index"],
@@ -188,8 +204,16 @@ FUNCTIONS = {
     "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],
     "append-logs": ["get", "write"],
     "grant-upload": ["get", "write job"],
-    "report-attempt": ["get", "query", "write", "list", "read job"],
-    "dispatch-jobs": [*REACTS, "images", "list", "delete job", "stream", "dead letters"],
+    "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
+    "dispatch-jobs": [
+        *REACTS,
+        "images",
+        "list",
+        "delete job",
+        "stream",
+        "is reminded",
+        "dead letters",
+    ],
     "observe-attempt": REACTS,
     "submit-from-event": [*SUBMITS, "object events"],
     "sweep-jobs": [*REACTS, "images", "list", "write job", "delete job"],
@@ -209,9 +233,12 @@ SECONDS = {"dispatch-jobs": 300, "sweep-jobs": 300, "observe-attempt": 60}
 # Objects and archives can be asked about without being fetched.
 HEADS = {"get-object", "get-output"}
 
-TASKS = """      Environment:
+VARIABLES = """      Environment:
         Variables:
-          TARPON_CLUSTER: !Ref Cluster
+"""
+REMINDS = """          TARPON_REMINDERS: !Ref Reminders
+"""
+TASKS = """          TARPON_CLUSTER: !Ref Cluster
           TARPON_AGENT_IMAGE: !Ref AgentImage
           TARPON_EXECUTION_ROLE: !GetAtt ExecutionRole.Arn
           TARPON_SUBNETS: !If [OwnNetwork, !Sub "${SubnetA},${SubnetB}", !Join [",", !Ref SubnetIds]]
@@ -315,7 +342,12 @@ def function(name):
             "!If [ReservedAgents, !Ref AgentConcurrency, !Ref AWS::NoValue]\n"
         )
     found = route(name)
-    if not found or name in LOOKS_UP:
+    runs = not found or name in LOOKS_UP
+    if runs or "reminds" in grants:
+        more += VARIABLES
+    if "reminds" in grants:
+        more += REMINDS
+    if runs:
         more += TASKS
     lines = "".join(f"              - {statement}\n" for statement in statements)
     text = FUNCTION.format(

@@ -29,22 +29,28 @@ const LONGEST: usize = 1 << 20;
 
 /// What a service is called in all the ways it takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Service {
+pub struct Service {
     /// In signatures.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// In host names.
-    pub(super) host: &'static str,
+    pub host: &'static str,
     /// Before each operation.
-    pub(super) target: &'static str,
+    pub target: &'static str,
+    /// The version of its JSON.
+    pub json: &'static str,
 }
 
 /// Secrets Manager.
-pub(super) const SECRETS: Service =
-    Service { name: "secretsmanager", host: "secretsmanager", target: "secretsmanager" };
+pub(super) const SECRETS: Service = Service {
+    name: "secretsmanager",
+    host: "secretsmanager",
+    target: "secretsmanager",
+    json: "1.1",
+};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
+pub enum CallError {
     /// The service refused it, for a reason with this name.
     #[error("{code}: {message}")]
     Refused {
@@ -88,12 +94,12 @@ impl SignedCalls {
     }
 
     /// Where we are.
-    pub(super) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         &self.region
     }
 
     /// Calls an operation in `region`, a few times if need be.
-    pub(super) async fn call(
+    pub async fn call(
         &self,
         service: Service,
         region: &str,
@@ -137,7 +143,7 @@ impl SignedCalls {
         let mut request = Request::builder()
             .method("POST")
             .uri(format!("{}/", url.trim_end_matches('/')))
-            .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header(header::CONTENT_TYPE, format!("application/x-amz-json-{}", service.json))
             .header("x-amz-target", format!("{}.{operation}", service.target))
             .body(body.clone())
             .map_err(|error| away(error.into()))?;

@@ -9,7 +9,7 @@ use super::{
     slots,
 };
 use crate::{
-    job::{AttemptEvent, AttemptId, AttemptKey, Event, Instance, Job, JobKey},
+    job::{AttemptEvent, AttemptId, AttemptKey, Due, Duty, Event, Instance, Job, JobKey},
     platform::{Expect, Key, Op, Platform, Row, Staged, TableError, Wanted},
     service::Service,
     wire::{Problem, views::job_state},
@@ -207,6 +207,7 @@ async fn once(
         Err(other) => return Err(other.into()),
     }
     diary(&job, &next, event);
+    remind(service, Some(&job), &next).await;
     for leave in freed {
         if let Err(error) = table.commit(vec![leave]).await {
             warn!(job.id = %next.id, error = chain(&error), "a slot is not given back yet");
@@ -232,6 +233,28 @@ pub async fn put_off(service: &Service, row: &Row, wanted: Wanted) -> Result<Opt
     match service.platform.table.commit(vec![put]).await {
         Err(TableError::Stale(_)) => Ok(None),
         moved => Ok(moved.map(|()| Some(row.replaced(wanted)))?),
+    }
+}
+
+/// Has the job looked at when it next comes due, where nobody else knows when
+/// that is, it is soon, and it was not so before. What is only looked at in case
+/// a message was lost can wait for a sweep.
+pub async fn remind(service: &Service, before: Option<&Job>, next: &Job) {
+    let Platform { table, clock, .. } = &service.platform;
+    let reach = table.reminds_within();
+    if reach.is_zero() {
+        return;
+    }
+    let now = clock.now();
+    let is_soon = |due: &Due| {
+        let can_wait = matches!(due.duty, Duty::Claim(_) | Duty::Launch(_) | Duty::Look(_));
+        !can_wait && now < due.at && due.at <= now + reach
+    };
+    let soon = |job: &Job| job.owes().into_iter().filter(is_soon).map(|due| due.at).min();
+    if let Some(at) = soon(next)
+        && before.and_then(soon) != Some(at)
+    {
+        table.remind(&rows::job(next.key()), at).await;
     }
 }
 

@@ -96,6 +96,7 @@ pub async fn submit(
     match service.platform.table.commit(ops).await {
         Ok(()) => {
             info!(job.id = %job.id, queue = %job.queue, tasks = job.tasks.len(), "job accepted");
+            record::remind(service, None, &job).await;
             Ok(Accepted { job, repeated: false })
         }
         Err(TableError::Exists(taken)) if Some(&taken) == token.as_ref() => {

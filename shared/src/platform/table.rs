@@ -319,6 +319,16 @@ pub trait Table: Send + Sync {
         SignedDuration::ZERO
     }
 
+    /// How far ahead [`Table::remind`] looks: not at all where who follows the
+    /// changes knows by their marks when rows come due.
+    fn reminds_within(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
+    /// Has the row told of at that time, as if it had changed then. That may come
+    /// to nothing: a sweep finds what is due.
+    async fn remind(&self, _key: &Key, _at: Timestamp) {}
+
     /// The members of the set at `key`, sorted; none where there is no set.
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError>;
 

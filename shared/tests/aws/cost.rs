@@ -24,7 +24,7 @@ use shared::{
     conformance::memory::MemoryRuntime,
     job::{AttemptKey, Exit, ImageReference, JobKey, ProjectId, ResolvedImage, Resources, Usage},
     ops::{
-        attempts, dispatch, duties, jobs, keys, projects, rows, submit,
+        attempts, chunks, dispatch, duties, jobs, keys, projects, rows, submit,
         sweep::{self, Wake},
     },
     platform::{

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use futures::{StreamExt, stream};
+use serde_json::{Value, json};
 use shared::{
     aws::{
         config::Aws,
         meter::{Meter, Reading},
-        table::{CALLS, DynamoTable, REFUSED, Refused},
+        signed::SignedCalls,
+        table::{CALLS, DynamoTable, REFUSED, Refused, Reminder, Reminders, SQS},
     },
     platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted, due_sort},
 };
@@ -140,7 +142,7 @@ async fn has(aws: &Aws, table: &str, attribute: &str) -> bool {
 
 #[tokio::test]
 async fn a_set_that_refused_somebody_says_so_until_somebody_leaves() {
-    let aws = world::aws().await;
+    let aws = world::aws();
     let name = world::new_table(&aws).await;
     let table = world::open_table(&aws, &name);
     let set = Key::new("p", "set");
@@ -169,7 +171,7 @@ async fn a_set_that_refused_somebody_says_so_until_somebody_leaves() {
 
 #[tokio::test]
 async fn a_row_says_that_it_is_due_as_long_as_it_is() {
-    let aws = world::aws().await;
+    let aws = world::aws();
     let name = world::new_table(&aws).await;
     let table = world::open_table(&aws, &name);
     let now = world::clock().now();
@@ -307,4 +309,26 @@ async fn a_join_costs_no_more_the_more_there_are() {
         assert_eq!(cost(&table, &meter, vec![join(&set, member(n), 10_000)]).await, (4.0, 0.0));
     }
     assert_eq!(cost(&table, &meter, vec![leave(&set, member(100))]).await, (4.0, 0.0));
+}
+
+#[tokio::test]
+async fn a_row_is_reminded_of_when_it_comes_due() {
+    let aws = world::aws();
+    let calls = SignedCalls::new(&aws, world::clock());
+    let call = async |operation: &str, body: Value| {
+        calls.call(SQS, calls.region(), operation, &body).await.unwrap()
+    };
+    let made = call("CreateQueue", json!({ "QueueName": world::fresh("reminders") })).await;
+    let queue = made["QueueUrl"].as_str().unwrap();
+    let receive = |seconds: u32| {
+        call("ReceiveMessage", json!({ "QueueUrl": queue, "WaitTimeSeconds": seconds }))
+    };
+    let table = world::table(&aws).await.reminding(Some(Reminders::new(calls.clone(), queue)));
+    let now = world::clock().now();
+    table.remind(&Key::new("p", "a"), now + jiff::SignedDuration::from_secs(2)).await;
+    assert_eq!(receive(0).await["Messages"].as_array().map_or(0, Vec::len), 0);
+    let message = receive(20).await["Messages"][0]["Body"].take();
+    let reminder: Reminder = serde_json::from_str(message.as_str().unwrap()).unwrap();
+    assert_eq!(reminder, Reminder { due_partition: "p".into(), due_sort: "a".into() });
+    assert!(world::clock().now() >= now + jiff::SignedDuration::from_secs(2));
 }

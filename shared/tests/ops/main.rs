@@ -7,6 +7,7 @@ mod backlog;
 mod deadlines;
 mod leases;
 mod open;
+mod reminders;
 mod reruns;
 mod sharing;
 mod slots;

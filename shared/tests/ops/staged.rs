@@ -45,6 +45,8 @@ pub struct Stepwise {
     dice: AtomicU64,
     /// Rows as they were before they were last written.
     before: Mutex<HashMap<Key, Option<Row>>>,
+    /// Whom it was to remind of what, and when.
+    pub reminders: Mutex<Vec<(Key, Timestamp)>>,
 }
 
 impl Stepwise {
@@ -70,6 +72,7 @@ impl Stepwise {
             dead: AtomicBool::new(false),
             dice: AtomicU64::new(seed),
             before: Mutex::default(),
+            reminders: Mutex::default(),
         });
         world.service.platform.table = stepwise.clone();
         stepwise
@@ -200,6 +203,14 @@ impl Table for Stepwise {
     /// As where a move of a mark costs something.
     fn mark_slack(&self) -> SignedDuration {
         SignedDuration::from_mins(1)
+    }
+
+    fn reminds_within(&self) -> SignedDuration {
+        SignedDuration::from_secs(50)
+    }
+
+    async fn remind(&self, key: &Key, at: Timestamp) {
+        self.reminders.lock().unwrap().push((key.clone(), at));
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {

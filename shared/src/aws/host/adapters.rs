@@ -12,7 +12,7 @@ use crate::{
         registry::{PullSecrets, Registry, RegistryConfig},
         runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, Logs, TaskStateChange},
         signed::SignedCalls,
-        table::{DynamoTable, IndexLayout},
+        table::{DynamoTable, IndexLayout, Reminders},
     },
     guard::{Cidr, Guard},
     platform::{Clock, Index, Objects, Runtime, Table},
@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) use crate::aws::{
     config::Aws,
-    table::{CALLS, KEY, Place, REFUSED},
+    table::{CALLS, KEY, Place, REFUSED, Reminder},
 };
 
 /// Tells this installation's tasks from others'; the cluster is its own.
@@ -32,7 +32,11 @@ pub(super) fn table(
     settings: &StoresSettings,
     clock: &Arc<dyn Clock>,
 ) -> Arc<dyn Table> {
-    Arc::new(DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock)))
+    let queue = settings.reminders.as_ref();
+    let calls = || SignedCalls::new(aws, Arc::clone(clock));
+    let reminders = queue.map(|queue| Reminders::new(calls(), queue));
+    let table = DynamoTable::new(aws.dynamodb(), &settings.table, Arc::clone(clock));
+    Arc::new(table.reminding(reminders))
 }
 
 /// Where bytes are stored.

@@ -28,6 +28,9 @@ pub(super) struct StoresSettings {
     pub table: String,
     /// `TARPON_BUCKET`: the bucket's name.
     pub bucket: String,
+    /// `TARPON_REMINDERS`: the URL of the queue that reminds of what comes due;
+    /// not every function may send to it.
+    pub reminders: Option<String>,
 }
 
 /// Where and how tasks run.
@@ -130,6 +133,7 @@ impl StoresSettings {
         Ok(StoresSettings {
             table: from.required("TARPON_TABLE")?,
             bucket: from.required("TARPON_BUCKET")?,
+            reminders: from.required("TARPON_REMINDERS").ok(),
         })
     }
 }

@@ -5,14 +5,16 @@
 //! | a change of the table (its stream) | what that calls for: `ops::sweep::wakes` |
 //! | a task's change of state (ECS, by way of EventBridge) | the attempt it is about |
 //! | an object written (S3, by way of `EventBridge`) | the user's object that it is |
-//! | a message of a queue (SQS) | its body, as JSON, and by that one of the above |
+//! | a reminder of a row that has come due (SQS) | what a change of it calls for |
+//! | another message of a queue (SQS) | its body, as JSON, and by that one of the above |
 //! | anything else, a schedule say | itself |
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::adapters::{self, KEY, Place};
+use super::adapters::{self, KEY, Place, Reminder};
 use crate::{
     ops::{sweep, triggers::ObjectCreated},
     platform::{Index, Key, Mark, ObjectKey},
@@ -167,7 +169,15 @@ fn message(record: &Value) -> Parcel {
     let body = text(record, "/body").unwrap_or_default();
     let event: Result<Value, String> =
         serde_json::from_str(body).map_err(|error| format!("a message of no JSON: {error}"));
-    Parcel { id, event: event.and_then(told) }
+    Parcel { id, event: event.and_then(due).and_then(told) }
+}
+
+/// What a row that has come due calls for, if the message reminds of one.
+fn due(message: Value) -> Result<Value, String> {
+    let Ok(reminder) = Reminder::deserialize(&message) else { return Ok(message) };
+    let key = Key::new(reminder.due_partition, reminder.due_sort);
+    let wake = sweep::wakes(&key, &BTreeMap::new(), true).next();
+    wake.map(|wake| json!(wake)).ok_or_else(|| format!("{key} calls for nothing"))
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
@@ -263,12 +273,23 @@ mod tests {
             "etag": "b57f9512698f4b09e608f4f2a65852e5", "at": "2026-11-12T00:00:00Z",
             "id": format!("{PROJECT}/user/photos/in/a b.jpg@617f08299329d189"),
         });
-        assert_eq!(events(read(message(created), NOON)), [expected.clone()]);
-        assert_eq!(events(read(event(created), NOON)), [expected]);
+        assert_eq!(events(read(message(created))), [expected.clone()]);
+        assert_eq!(events(read(event(created))), [expected]);
         for (from, to) in [("/user/", "/job/"), ("sequencer", "other"), ("2026-11-12", "x")] {
-            let batch = read(message(&created.replace(from, to)), NOON);
+            let batch = read(message(&created.replace(from, to)));
             assert!(batch.parcels[0].event.is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn a_reminder_calls_for_its_job() {
+        let reminder = |sort: &str| Reminder {
+            due_partition: format!("{PROJECT}#202603"),
+            due_sort: sort.to_owned(),
+        };
+        let events = |sort: &str| due(json!(reminder(sort)));
+        assert_eq!(events(JOB), Ok(json!({ "job": { "project": PROJECT, "job": JOB } })));
+        assert!(events("nobody").is_err());
     }
 
     #[test]

@@ -9,8 +9,12 @@ use super::access::Refusal;
 use crate::aws::signed::{CallError, Service, SignedCalls};
 use crate::platform::RegistryCredentials;
 
-const ECR: Service =
-    Service { name: "ecr", host: "api.ecr", target: "AmazonEC2ContainerRegistry_V20150921" };
+const ECR: Service = Service {
+    name: "ecr",
+    host: "api.ecr",
+    target: "AmazonEC2ContainerRegistry_V20150921",
+    json: "1.1",
+};
 
 /// How long before its end a sign-in is not used any more. It is good for
 /// twelve hours.

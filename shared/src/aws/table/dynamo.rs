@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     commit,
@@ -13,6 +13,7 @@ use super::{
     query,
     read::Reader,
     refused::{check_key, unavailable},
+    reminders::{REACH, Reminders},
     sets::{self, Memory},
 };
 use crate::platform::{Clock, Key, Op, Page, Query, Row, Staged, Table, TableError};
@@ -33,12 +34,19 @@ pub struct DynamoTable {
     name: String,
     clock: Arc<dyn Clock>,
     memory: Memory,
+    reminders: Option<Reminders>,
 }
 
 impl DynamoTable {
     /// The table of this name.
     pub fn new(client: Client, name: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
-        DynamoTable { client, name: name.into(), clock, memory: Memory::default() }
+        DynamoTable { client, name: name.into(), clock, memory: Memory::default(), reminders: None }
+    }
+
+    /// The same, which reminds of rows that come due.
+    #[must_use]
+    pub fn reminding(self, reminders: Option<Reminders>) -> Self {
+        DynamoTable { reminders, ..self }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -119,6 +127,16 @@ impl Table for DynamoTable {
 
     fn mark_slack(&self) -> SignedDuration {
         MARK_SLACK
+    }
+
+    fn reminds_within(&self) -> SignedDuration {
+        self.reminders.as_ref().map_or(SignedDuration::ZERO, |_| REACH)
+    }
+
+    async fn remind(&self, key: &Key, at: Timestamp) {
+        if let Some(reminders) = &self.reminders {
+            reminders.send(key, at, self.clock()).await;
+        }
     }
 
     async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
