@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
 use super::{
-    chunks, dispatch, duties, leases, queues, record,
+    chunks, dispatch, duties, leases, queues,
     rows::{self, ChunkKey, QueueKey},
     slots, triggers,
 };
