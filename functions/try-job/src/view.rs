@@ -89,7 +89,7 @@ impl DryRunView {
 
 fn an_hour(task: &TaskTrial) -> Option<f64> {
     let charge = task.charge.as_ref().ok()?.as_ref()?;
-    // To a dollar that is exact to four billion dollars an hour.
+    // More than four thousand dollars an hour is asked by nothing that is sold.
     u32::try_from(charge.micro_usd_an_hour).ok().map(|micro| f64::from(micro) / 1e6)
 }
 

@@ -299,13 +299,13 @@ async fn a_join_costs_no_more_the_more_there_are() {
     let (aws, meter) = metered().await;
     let table = world::table(&aws).await;
     let set = Key::new("slots#0192d5a57f2f7d4e8c1b0a9f8e7d6c5b#default", "live");
-    let member = |n| format!("att-0192d5a57f2f7d4e8c1b0a9f8e7d6c5b-1-1-{n}-1");
-    for n in 0..16 {
+    let member = |n| format!("att-0192d5a57f2f7d4e8c1b0a9f8e7d6c5b-1-1-{n}-1*16000*65536");
+    for n in 0..14 {
         assert_eq!(cost(&table, &meter, vec![join(&set, member(n), 10_000)]).await, (1.0, 0.0));
     }
     // The first that spills finds out.
-    table.commit(vec![join(&set, member(16), 10_000)]).await.unwrap();
-    for n in 17..200 {
+    table.commit(vec![join(&set, member(14), 10_000)]).await.unwrap();
+    for n in 15..200 {
         assert_eq!(cost(&table, &meter, vec![join(&set, member(n), 10_000)]).await, (4.0, 0.0));
     }
     assert_eq!(cost(&table, &meter, vec![leave(&set, member(100))]).await, (4.0, 0.0));
