@@ -17,7 +17,7 @@ use shared::{
 pub struct DescribeApi;
 
 /// Every action that may be described.
-const ACTIONS: [&dyn DynAction; 25] = [
+const ACTIONS: [&dyn DynAction; 35] = [
     &submit_job::SubmitJob,
     &try_job::TryJob,
     &get_job::GetJob,
@@ -27,6 +27,7 @@ const ACTIONS: [&dyn DynAction; 25] = [
     &change_jobs::ChangeJobs,
     &delete_job::DeleteJob,
     &get_output::GetOutput,
+    &list_attempts::ListAttempts,
     &read_logs::ReadLogs,
     &issue_token::IssueToken,
     &create_upload::CreateUpload,
@@ -39,6 +40,15 @@ const ACTIONS: [&dyn DynAction; 25] = [
     &put_image::PutImage,
     &list_images::ListImages,
     &delete_image::DeleteImage,
+    &put_template::PutTemplate,
+    &get_template::GetTemplate,
+    &list_templates::ListTemplates,
+    &delete_template::DeleteTemplate,
+    &put_trigger::PutTrigger,
+    &get_trigger::GetTrigger,
+    &list_triggers::ListTriggers,
+    &delete_trigger::DeleteTrigger,
+    &post_event::PostEvent,
     &create_key::CreateKey,
     &list_keys::ListKeys,
     &disable_key::DisableKey,

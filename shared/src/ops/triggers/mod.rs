@@ -118,24 +118,20 @@ pub async fn put(
     let now = service.platform.clock.now();
     draft.check(service, project, now).await?;
     let (key, due) = (rows::trigger(project, &name), rows::schedule(project, &name));
+    let mut trigger = Trigger { v: 1, name, draft, created_at: now, updated_at: now };
     loop {
         let row = service.platform.table.get(&key).await?;
         let found = row.as_ref().map(rows::read::<Trigger>).transpose()?;
         let kept = service.platform.table.get(&due).await?;
-        let trigger = Trigger {
-            v: 1,
-            name: name.clone(),
-            draft: draft.clone(),
-            created_at: found.as_ref().map_or(now, |found| found.created_at),
-            updated_at: now,
-        };
+        trigger.created_at = found.as_ref().map_or(now, |found| found.created_at);
+        let Draft { enabled, on, .. } = &trigger.draft;
         let expect = row.as_ref().map_or(Expect::Absent, |row| Expect::Version(row.version));
         let mut ops = vec![Op::Put(key.clone(), expect, rows::plain(&trigger))];
-        let same = found.as_ref().is_some_and(|found| found.draft.on == draft.on);
-        match &draft.on {
+        let same = found.as_ref().is_some_and(|found| found.draft.on == *on);
+        match on {
             // What is due, or nearly, is not passed over because of a new template.
-            Rule::Schedule(_) if draft.enabled && same && kept.is_some() => {}
-            Rule::Schedule(rule) if draft.enabled => {
+            Rule::Schedule(_) if *enabled && same && kept.is_some() => {}
+            Rule::Schedule(rule) if *enabled => {
                 let expect = kept.map_or(Expect::Absent, |kept| Expect::Version(kept.version));
                 let (cron, zone) = rule.times()?;
                 let next = cron.next(now, &zone);
