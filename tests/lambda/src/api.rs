@@ -30,7 +30,12 @@ pub(crate) fn serve(listener: TcpListener, programs: Programs) {
         let parts = path.split('/').map(str::to_owned).collect();
         (method.parse().expect("it is a method"), parts, route)
     });
-    let api = Arc::new(Api { programs, routes: routes.collect() });
+    let mut routes: Vec<_> = routes.collect();
+    // What is named goes before what stands for anything.
+    routes.sort_by_key(|(_, parts, _): &(_, Vec<String>, _)| {
+        parts.iter().filter(|part| part.starts_with('{')).count()
+    });
+    let api = Arc::new(Api { programs, routes });
     let routes = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(api);
     tokio::spawn(async move { axum::serve(listener, routes).await });
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Client, send};
 
 use crate::Installation;
@@ -47,6 +47,18 @@ async fn jobs(installation: &Installation) {
     let gone = gone.await;
     installation.finish(&gone).await;
     client.delete(&format!("/v1/jobs/{gone}")).await;
+
+    let tried = Value::from(installation.probe("exit 3"));
+    client.post("/v1/jobs/dry-run", &tried).await.expect(200);
+    let again = installation.submit(installation.probe("exit 3")).await;
+    installation.finish(&again).await;
+    client.post(&format!("/v1/jobs/{again}/retry"), &json!({})).await.expect(202);
+    installation.finish(&again).await;
+    for action in ["retry", "cancel", "delete"] {
+        let all = json!({ "action": action, "filter": {} });
+        client.post("/v1/jobs/bulk", &all).await.expect(200);
+        installation.sweep().await;
+    }
 }
 
 /// A job of an image that takes a password, which is kept where Fargate finds it.
@@ -71,6 +83,7 @@ async fn objects(client: &Client) {
 async fn names(client: &Client) {
     client.queue("slow", json!({ "limit": 1 })).await;
     client.get("/v1/queues").await.expect(200);
+    client.delete("/v1/queues/slow").await.expect(204);
     let image = json!({ "reference": "registry.example.com/a:1" });
     let put = client.put("/v1/images/a", &image).await;
     assert!([200, 201].contains(&put.status), "{put:?}");
