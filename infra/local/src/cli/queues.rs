@@ -1,6 +1,6 @@
 //! `tarpon queues`: where jobs wait.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ Examples:
   tarpon queues
   tarpon queues put gpu --limit 2 --cpu 8 --memory 32g
   tarpon queues pause gpu
-  tarpon queues put gpu --no-cpu --resume")]
+  tarpon queues put gpu --unlimited cpu --resume")]
 pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
@@ -66,25 +66,16 @@ pub struct Put {
     limit: Option<u32>,
 
     /// So many CPUs for all that runs from it
-    #[arg(long, value_name = "CPUS", conflicts_with = "no_cpu")]
+    #[arg(long, value_name = "CPUS")]
     cpu: Option<f64>,
 
-    /// As many CPUs as there are
-    #[arg(long)]
-    no_cpu: bool,
-
     /// So much memory for all that runs from it: MiB, or such as 512m, 2g
-    #[arg(
-        long,
-        value_name = "MIB",
-        value_parser = values::mebibytes,
-        conflicts_with = "no_memory"
-    )]
+    #[arg(long, value_name = "MIB", value_parser = values::mebibytes)]
     memory: Option<u32>,
 
-    /// As much memory as there is
-    #[arg(long)]
-    no_memory: bool,
+    /// As much of it as there is; can be repeated
+    #[arg(long, value_name = "WHAT")]
+    unlimited: Vec<Measure>,
 
     /// CPUs of a container whose job does not say
     #[arg(long, value_name = "CPUS")]
@@ -103,6 +94,15 @@ pub struct Put {
     resume: bool,
 }
 
+/// What all that runs from a queue has together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// CPUs.
+    Cpu,
+    /// Memory.
+    Memory,
+}
+
 impl Put {
     fn body(&self) -> Map<String, Value> {
         let mut body = Map::new();
@@ -110,10 +110,9 @@ impl Put {
             body.extend(value.map(|value| (name.to_owned(), value)));
         };
         set("limit", self.limit.map(Value::from));
-        let cpu = self.cpu.map(Value::from);
-        set("cpu_limit", if self.no_cpu { Some(Value::Null) } else { cpu });
-        let memory = self.memory.map(Value::from);
-        set("memory_limit_mib", if self.no_memory { Some(Value::Null) } else { memory });
+        let lifted = |measure| self.unlimited.contains(&measure).then_some(Value::Null);
+        set("cpu_limit", self.cpu.map(Value::from).or_else(|| lifted(Measure::Cpu)));
+        set("memory_limit_mib", self.memory.map(Value::from).or_else(|| lifted(Measure::Memory)));
         if self.default_cpu.is_some() || self.default_memory.is_some() {
             set(
                 "resources",

@@ -134,7 +134,7 @@ async fn queues_are_listed_and_changed() {
     assert_eq!(fake.books().bodies.last().unwrap(), r#"{"limit":2,"paused":true}"#);
     fake.command(&["queues", "put", "gpu", "--resume"]).await.code();
     assert_eq!(fake.books().bodies.last().unwrap(), r#"{"paused":false}"#);
-    let line = "queues put gpu --cpu 2.5 --no-memory --default-cpu 1 --default-memory 2g";
+    let line = "queues put gpu --cpu 2.5 --unlimited memory --default-cpu 1 --default-memory 2g";
     fake.command(&line.split(' ').collect::<Vec<_>>()).await.code();
     let body: serde_json::Value =
         serde_json::from_slice(fake.books().bodies.last().unwrap()).unwrap();
