@@ -2,7 +2,7 @@
 //! makes it an object, and kept until somebody has seen to it. So whoever dies
 //! between the two finds it here.
 
-use redb::{Error, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Error, ReadTransaction, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use shared::{
     ops::triggers::ObjectCreated,
