@@ -93,9 +93,17 @@ pub fn tells_of_stopped(event: &Value, cluster: &str) -> bool {
     let pattern = between(rule, "      EventPattern:\n", "      Targets:").unwrap_or_default();
     assert!(!pattern.is_empty(), "the rule has a pattern");
     let mut within = String::new();
+    let mut alternatives = Vec::new();
     for line in pattern.lines() {
         let depth = line.len() - line.trim_start().len();
+        if let Some(alternative) = line.trim().strip_prefix("- ") {
+            alternatives.push(is_alternative(alternative, event));
+            continue;
+        }
         let (name, said) = line.trim().split_once(':').expect("a pattern has names");
+        if name == "$or" {
+            continue;
+        }
         if depth == 8 {
             within.clear();
         }
@@ -113,7 +121,23 @@ pub fn tells_of_stopped(event: &Value, cluster: &str) -> bool {
             return false;
         }
     }
-    true
+    alternatives.is_empty() || alternatives.contains(&true)
+}
+
+/// Whether one of a rule's alternatives is true of an event's detail.
+fn is_alternative(written: &str, event: &Value) -> bool {
+    let detail = &event["detail"];
+    match written {
+        "stopCode: [{ anything-but: [EssentialContainerExited] }]" => {
+            detail["stopCode"].as_str().is_some_and(|code| code != "EssentialContainerExited")
+        }
+        "stopCode: [{ exists: false }]" => detail.get("stopCode").is_none(),
+        "containers: { exitCode: [{ anything-but: [0] }] }" => {
+            let mut containers = detail["containers"].as_array().into_iter().flatten();
+            containers.any(|container| container["exitCode"].as_i64().is_some_and(|code| code != 0))
+        }
+        other => panic!("the rule has an alternative that is not known here: {other}"),
+    }
 }
 
 /// A parameter's default.
@@ -143,7 +167,9 @@ mod tests {
 
     #[test]
     fn a_task_that_has_stopped_in_the_cluster_is_told_of_and_nothing_else() {
-        let stopped: Value = serde_json::from_str(STOPPED).unwrap();
+        let mut stopped: Value = serde_json::from_str(STOPPED).unwrap();
+        assert!(!tells_of_stopped(&stopped, CLUSTER), "its agent has reported");
+        stopped["detail"]["containers"][0]["exitCode"] = 137.into();
         assert_eq!(stopped["source"], "aws.ecs");
         assert!(tells_of_stopped(&stopped, CLUSTER));
         assert!(!tells_of_stopped(&stopped, "arn:aws:ecs:us-west-2:111122223333:cluster/other"));

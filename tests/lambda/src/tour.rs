@@ -26,7 +26,9 @@ async fn jobs(installation: &Installation) {
     let client = &installation.client;
     // Its input is uploaded, its log is followed, its archive is kept.
     client.put_object("data/in", Bytes::from_static(b"some")).await;
-    let spec = installation.probe("read /in/a then say hi then sleep 4 then write /out/a x");
+    let spec = installation.probe(
+        "read /in/a then say hi then sleep 4 then write /out/a x then fill /out/big 4000000",
+    );
     let inputs = json!([{ "path": "/in/a", "source": { "object": "data/in" } }]);
     let job = installation.submit(spec.with("inputs", inputs).keep("/out")).await;
     let view = installation.finish(&job).await;
