@@ -203,7 +203,7 @@ FUNCTIONS = {
     "get-health": [],
     "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],
     "append-logs": ["get", "write"],
-    "grant-upload": ["get", "write job"],
+    "grant-upload": ["get", "write", "write job"],
     "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
     "dispatch-jobs": [
         *REACTS,

@@ -79,7 +79,6 @@ deaths! {
     a_job_outlives_who_keeps_its_log: "append-logs", "say hi then sleep 4", 2;
     a_job_outlives_who_grants_its_upload: "grant-upload", SHORT, 1;
     a_job_outlives_who_takes_its_report: "report-attempt", SHORT, 2;
-    a_job_outlives_who_sees_it_end: "observe-attempt", SHORT, 1;
 }
 
 /// Nothing tells of anything: it is all the sweep's, which leaves a new job to
