@@ -102,8 +102,12 @@ probe:
 doctor:
 	@infra/local/doctor.sh
 
-testers:
+testers: target/webhooks/bin/python
 	@infra/local/tools.sh cargo-nextest busybox
+
+target/webhooks/bin/python:
+	@python3 -m venv target/webhooks.new && target/webhooks.new/bin/pip install --quiet standardwebhooks==1.1.0
+	@mv target/webhooks.new target/webhooks
 
 tools:
 	@infra/local/tools.sh cargo-deny cargo-machete typos

@@ -32,6 +32,7 @@ NAMES = {
     # Rows that are due, or wait in a queue; slots that somebody wants; a queue's
     # settings. Of all other changes nobody need be told.
     "FILTER_DUE": """'{"dynamodb": {"NewImage": {"c": {"N": [{"exists": true}]}}}}'""",
+    "FILTER_TELL": """'{"dynamodb": {"NewImage": {"c": {"N": [{"exists": true}]}, "dp": {"S": [{"prefix": "tell#"}]}}}}'""",
     "FILTER_QUEUE": """'{"dynamodb": {"NewImage": {"qp": {"S": [{"exists": true}]}}}}'""",
     "FILTER_SLOTS": """'{"dynamodb": {"Keys": {"p": {"S": [{"prefix": "slots#"}]}}, "OldImage": {"r": {"N": [{"exists": true}]}}}}'""",
     "FILTER_SETTINGS": """'{"dynamodb": {"Keys": {"s": {"S": [{"prefix": "queue#"}]}}}}'""",
@@ -205,6 +206,9 @@ FUNCTIONS = {
     "append-logs": ["get", "write"],
     "grant-upload": ["get", "write", "write job"],
     "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
+    "list-callbacks": ["get", "query"],
+    "redeliver-callback": ["get", "query", "write"],
+    "deliver-callback": ["get", "query", "index", "write", "stream", "dead letters"],
     "dispatch-jobs": [
         *REACTS,
         "images",
@@ -226,10 +230,12 @@ OPERATORS = {"create-project"}
 # Who waits at the API is sent off after half a minute. These have a URL of
 # their own as well, where waiting takes as long as a function may run.
 PATIENT = {"submit-job", "get-job", "cancel-job", "get-output", "read-logs"}
+# What tells callers, and starts no container.
+TELLS = {"deliver-callback"}
 # Callers that wait must not keep agents from reporting.
 AGENTS = {"read-plan", "append-logs", "grant-upload", "report-attempt"}
 # An image may be slow to look up, and there may be many jobs.
-SECONDS = {"dispatch-jobs": 300, "sweep-jobs": 300, "observe-attempt": 60}
+SECONDS = {"deliver-callback": 120, "dispatch-jobs": 300, "sweep-jobs": 300, "observe-attempt": 60}
 # Objects and archives can be asked about without being fetched.
 HEADS = {"get-object", "get-output"}
 
@@ -251,6 +257,11 @@ TASKS = """          TARPON_CLUSTER: !Ref Cluster
           TARPON_PULL_SECRETS: !Sub ${AWS::StackName}/pull
           TARPON_SERVICE: !If [OtherService, !Ref ServiceUrl, !Sub "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"]
           AWS_ENDPOINT_URL_ECS: !If [OtherEcs, !Ref EcsEndpoint, !Ref AWS::NoValue]
+"""
+
+CALLBACKS = """      Environment:
+        Variables:
+          TARPON_ALLOW_CALLBACK_TO: !Join [",", !Ref AllowCallbackTo]
 """
 
 FUNCTION = """  {id}:
@@ -342,7 +353,9 @@ def function(name):
             "!If [ReservedAgents, !Ref AgentConcurrency, !Ref AWS::NoValue]\n"
         )
     found = route(name)
-    runs = not found or name in LOOKS_UP
+    if name in TELLS:
+        more += CALLBACKS
+    runs = (not found and name not in TELLS) or name in LOOKS_UP
     if runs or "reminds" in grants:
         more += VARIABLES
     if "reminds" in grants:

@@ -23,6 +23,8 @@ pub mod function;
 pub mod guard;
 #[cfg(feature = "service")]
 pub mod ops;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 #[cfg(feature = "service")]
 pub mod platform;
 #[cfg(feature = "service")]

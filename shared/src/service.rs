@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     auth::Keyring,
+    job::Name,
     ops::{backlog::Backlog, queues::KnownQueues, turns::Turns},
     platform::Platform,
 };
@@ -37,6 +38,8 @@ pub struct Config {
     pub longest_wait_seconds: u32,
     /// The image of the operation `PicProcess`.
     pub pic_process_image: String,
+    /// The message queues that callbacks may go into, by the operator's names.
+    pub message_queues: Vec<Name>,
 }
 
 /// What is allowed at most: one table, the same on every platform unless said.

@@ -53,6 +53,7 @@ mod big;
 mod crash;
 
 mod access;
+mod callbacks;
 mod cli;
 mod openapi;
 mod refusals;

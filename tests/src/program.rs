@@ -20,6 +20,11 @@ pub fn probe() -> PathBuf {
     there(named.unwrap_or_else(static_probe), "make probe")
 }
 
+/// A Python that has the library of Standard Webhooks.
+pub fn webhooks_python() -> PathBuf {
+    there(target().join("webhooks/bin/python"), "make testers")
+}
+
 fn static_probe() -> PathBuf {
     // The folder is named for the platform, and there is but one that runs here.
     let built = |entry: std::io::Result<std::fs::DirEntry>| {

@@ -3,7 +3,10 @@
 
 use shared::{
     function::Reaction,
-    ops::{chunks, dispatch, duties, sweep::Wake},
+    ops::{
+        chunks, dispatch, duties,
+        sweep::{self, Wake},
+    },
     service::Service,
     wire::Problem,
 };
@@ -20,6 +23,7 @@ impl Reaction for DispatchJobs {
             Wake::Job(key) => duties::perform(service, key).await,
             Wake::Chunk(key) => chunks::perform(service, key).await,
             Wake::Queue(key) => dispatch::dispatch(service, &key).await,
+            Wake::Due => sweep::duties(service, true).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use shared::{
     auth,
     function::{Action, Route},
@@ -12,7 +13,9 @@ use shared::{
     },
     service::Service,
     wire::{
-        Problem, Reply, Request, SMALL_BODY_BYTES, openapi,
+        Problem, Reply, Request, SMALL_BODY_BYTES,
+        callback::{CallbackChoice, CallbackRequest},
+        openapi,
         submit::{ResourcesRequest, STANDARD_RESOURCES, parse_name, within},
         views::QueueView,
     },
@@ -43,6 +46,10 @@ pub struct QueueRequest {
     #[serde(default)]
     #[schema(value_type = Option<ResourcesRequest>)]
     resources: Said<ResourcesRequest>,
+    /// Who is told of its jobs, where they do not say otherwise; `"no"` for
+    /// nobody. It replaces what was set before, secrets included.
+    #[schema(value_type = Option<CallbackRequest>)]
+    callback: Option<Value>,
 }
 
 /// What a request says of a setting that a queue may have or not.
@@ -117,6 +124,7 @@ impl QueueRequest {
             cpu_millis: self.cpu_limit.setting(millis)?,
             memory_mib: self.memory_limit_mib.setting(memory)?,
             resources: self.resources.setting(resources)?,
+            callback: CallbackChoice::parse(self.callback)?,
         })
     }
 }
@@ -200,6 +208,39 @@ mod tests {
         assert_eq!(asked(both).await, (500, 64));
         let _ = put(r#"{"resources": null}"#).await.expect(200);
         assert_eq!(asked(cpu).await, (250, 64));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queues_callback_is_set_shown_without_its_secrets_and_removed() {
+        const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+        let world = World::new().await;
+        let put = |body: &str| world.ask("/v1/queues/default").json(body).of(PutQueue);
+        let body = format!(
+            r#"{{"callback": {{"url": "https://example.com/", "secret": "{SECRET}", "events": ["started", "finished"]}}}}"#
+        );
+        let set = put(&body).await.expect(200).json();
+        let shown = serde_json::json!({
+            "url": "https://example.com/", "secrets": 1, "events": ["started", "finished"],
+            "format": "json",
+        });
+        assert_eq!(set["callback"], shown);
+        assert_eq!(put(r#"{"limit": 3}"#).await.expect(200).json()["callback"], shown);
+        assert!(put(r#"{"callback": "no"}"#).await.expect(200).json()["callback"].is_null());
+        for (callback, field) in [
+            (r#"7"#, "callback"),
+            (r#"{}"#, "callback.url"),
+            (r#"{"url": "ftp://example.com/"}"#, "callback.url"),
+            (r#"{"url": "https://me@example.com/"}"#, "callback.url"),
+            (r#"{"url": "https://example.com/", "secret": "hush"}"#, "callback.secret"),
+            (r#"{"message_queue": "unknown"}"#, "callback.message_queue"),
+            (r#"{"message_queue": "told", "url": "https://a.b/"}"#, "callback.message_queue"),
+            (r#"{"url": "https://a.b/", "events": ["started"]}"#, "callback.events"),
+            (r#"{"url": "https://a.b/", "events": ["x"]}"#, "callback.events[0]"),
+            (r#"{"url": "https://a.b/", "hue": 1}"#, "callback.hue"),
+        ] {
+            let answer = put(&format!(r#"{{"callback": {callback}}}"#)).await;
+            answer.refused(400, "invalid_field", field);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,8 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
         Box::new(get_output::GetOutput),
         Box::new(list_attempts::ListAttempts),
         Box::new(read_logs::ReadLogs),
+        Box::new(list_callbacks::ListCallbacks),
+        Box::new(redeliver_callback::RedeliverCallback),
         Box::new(issue_token::IssueToken),
         Box::new(create_upload::CreateUpload),
         Box::new(get_object::GetObject),

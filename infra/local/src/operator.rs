@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::{
     auth::Keyring,
     ops::projects,
-    platform::{Clock, NoRuntime, Platform},
+    platform::{Clock, NoOutbox, NoRuntime, Platform},
     service::{Config, Limits, Service},
 };
 
@@ -90,6 +90,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
             table: Arc::new(table),
             objects: Arc::new(objects),
             runtime: Arc::new(NoRuntime("no server runs")),
+            outbox: Arc::new(NoOutbox("no server runs")),
             clock,
         },
         keyring,
@@ -98,6 +99,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
             public_url: String::new(),
             longest_wait_seconds: 0,
             pic_process_image: String::new(),
+            message_queues: Vec::new(),
         },
         backlog: Arc::default(),
         queues: Arc::default(),

@@ -9,6 +9,7 @@ use shared::{
     auth::Keyring,
     job::Resources,
     ops::projects,
+    outbox::HttpOutbox,
     platform::{Clock, Platform},
     service::{Config, Limits, Service},
 };
@@ -61,6 +62,9 @@ pub struct ServeOptions {
     /// Addresses that registries may have although they are not public.
     #[arg(long, value_name = "CIDR")]
     pub allow_registry_at: Vec<Cidr>,
+    /// Addresses that callbacks may go to although they are not public.
+    #[arg(long, value_name = "CIDR")]
+    pub allow_callback_to: Vec<Cidr>,
     /// Add no rules to this machine's packet filter: containers with network
     /// access can then reach its own ports and the cloud's metadata service.
     #[arg(long)]
@@ -120,6 +124,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             table: Arc::clone(&table) as _,
             objects: Arc::clone(&objects) as _,
             runtime: Arc::clone(&local.runtime),
+            outbox: Arc::new(HttpOutbox::new(Guard::new(options.allow_callback_to.clone()))),
             clock,
         },
         keyring,
@@ -132,6 +137,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             public_url: public_url.clone(),
             longest_wait_seconds: LONGEST_WAIT,
             pic_process_image: options.pic_process_image.clone(),
+            message_queues: Vec::new(),
         },
         backlog: Arc::default(),
         queues: Arc::default(),

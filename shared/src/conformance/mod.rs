@@ -9,6 +9,7 @@
 
 pub mod memory;
 pub mod objects;
+pub mod outbox;
 pub mod runtime;
 pub mod table;
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AttemptId, Blame, Callback, Cause, Counts, Event, Halt, ImageState, Job, Members, Phase, Task,
-    TaskState, array, attempt::later, callback::MOST_UNTOLD, event::AttemptEvent,
+    AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Event, Halt, ImageState, Job, Members,
+    Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD, event::AttemptEvent,
     members::ChunkEntry,
 };
 
@@ -36,8 +36,8 @@ pub enum Refused {
     /// There is nothing that a further run would do.
     #[error("no task of the job failed or was stopped")]
     NothingToRetry,
-    /// Callbacks of too many earlier runs wait for a receiver that is away.
-    #[error("the callbacks of {MOST_UNTOLD} earlier runs are still to be delivered")]
+    /// Too many callbacks wait for a receiver that is away.
+    #[error("{MOST_UNTOLD} earlier callbacks of the job are still to be delivered")]
     TooManyUntold,
 }
 
@@ -70,10 +70,14 @@ impl Job {
             Event::Ticked => Ok(self.ticked(at)),
             Event::RetryAsked { all } => self.retried(*all, at),
             Event::DeleteAsked => self.deleted(at),
-            Event::Told { run } => Ok(self.told(*run, at)),
-            Event::TellFailed { run, again_seconds } => {
-                Ok(self.tell_failed(*run, *again_seconds, at))
+            Event::TellBegun { callback, within_seconds } => {
+                Ok(self.tell_begun(*callback, *within_seconds, at))
             }
+            Event::Told(callback) => Ok(self.told(*callback, at)),
+            Event::TellFailed { callback, number, again_seconds } => {
+                Ok(self.tell_failed(*callback, *number, *again_seconds, at))
+            }
+            Event::TellAsked(telling) => self.tell_asked(telling, at),
         }
     }
 
@@ -213,7 +217,7 @@ impl Job {
             return Err(Refused::TooManyUntold);
         }
         let mut next = self.clone();
-        next.untold.extend(self.telling(self.run));
+        next.untold.extend(self.telling(CallbackKey::finished(self.run)));
         if next.callback != Callback::Unwanted {
             next.callback = Callback::Wanted;
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::AttemptId;
+use super::{AttemptId, CallbackKey};
 
 /// Something to be done, read off a saved job. Doing it twice does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,11 +35,8 @@ pub enum Duty {
     Look(AttemptId),
     /// Let a deadline take effect.
     Tick,
-    /// Deliver the callback of this run, as [`super::Job::telling`] has it.
-    Tell {
-        /// The run.
-        run: u32,
-    },
+    /// Deliver this callback, as [`super::Job::telling`] has it.
+    Tell(CallbackKey),
     /// Remove the job and all that belongs to it.
     Purge,
 }

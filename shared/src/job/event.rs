@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, Cause, Counts, Halt, ResolvedImage};
+use super::{AttemptId, CallbackKey, Cause, Counts, Halt, ResolvedImage, Telling};
 
 /// Something that happened, as [`super::Job::after`] takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,19 +56,31 @@ pub enum Event {
     },
     /// A caller asked for the job to be removed.
     DeleteAsked,
-    /// The callback of this run was delivered.
-    Told {
-        /// The run it told of.
-        run: u32,
+    /// A try to deliver a callback is about to be made. Nothing changes unless
+    /// it is due.
+    TellBegun {
+        /// The callback.
+        callback: CallbackKey,
+        /// Within how many seconds news of the try can be expected.
+        within_seconds: u32,
     },
+    /// The callback was delivered.
+    Told(CallbackKey),
     /// A delivery failed.
     TellFailed {
-        /// The run it told of.
-        run: u32,
+        /// The callback.
+        callback: CallbackKey,
+        /// Which try, counted from 1.
+        number: u32,
         /// When to try again, in seconds from now, at least one; `None` gives
         /// up.
         again_seconds: Option<u32>,
     },
+    /// A caller asked for a callback to be delivered once more.
+    TellAsked(
+        /// What it tells, if it is not owed any more.
+        Telling,
+    ),
 }
 
 /// Something that happened to one attempt.
@@ -174,8 +186,10 @@ impl Event {
             Event::Ticked => "ticked",
             Event::RetryAsked { .. } => "retry_asked",
             Event::DeleteAsked => "delete_asked",
-            Event::Told { .. } => "told",
+            Event::TellBegun { .. } => "tell_begun",
+            Event::Told(_) => "told",
             Event::TellFailed { .. } => "tell_failed",
+            Event::TellAsked(_) => "tell_asked",
         }
     }
 }

@@ -28,7 +28,7 @@ mod tests;
 
 pub use after::Refused;
 pub use attempt::{Attempt, AttemptPhase, Stop};
-pub use callback::{Callback, Telling};
+pub use callback::{Callback, CallbackEvent, CallbackKey, Telling, Tries};
 pub use cause::{Blame, Cause};
 pub use chunk::{Chunk, Counts, INLINE_INSTANCES};
 pub use duty::{Due, Duty};
@@ -40,6 +40,7 @@ pub use instance::{Instance, InstanceState, Outcome};
 pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
-    CallbackSpec, Deadlines, InputSpec, JobSpec, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS,
-    Network, OutputSpec, Resources, RetryRules, Sealed, Source, TaskSpec,
+    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, InputSpec, JobSpec, MAX_INSTANCES,
+    MAX_JOB_INSTANCES, MAX_TASKS, Network, OutputSpec, Resources, RetryRules, Sealed, Source,
+    TaskSpec,
 };

@@ -15,10 +15,10 @@ impl Job {
         }
         let mut out = Vec::new();
         for telling in self.tellings() {
-            out.push(Due { at: telling.at, duty: Duty::Tell { run: telling.run } });
+            out.push(Due { at: telling.tries.at, duty: Duty::Tell(telling.key) });
         }
-        if let Some(expiry) = self.expiry() {
-            out.push(Due { at: expiry, duty: Duty::Tick });
+        if self.ending().is_some() {
+            out.extend(self.expiry().map(|at| Due { at, duty: Duty::Tick }));
             return out;
         }
         if self.halt().is_none() {

@@ -54,10 +54,13 @@ pub struct Job {
     pub images: Vec<Image>,
     /// The tasks, in the spec's order.
     pub tasks: Vec<Task>,
-    /// How telling the caller of this run stands.
+    /// How telling the caller of this run's ending stands.
     #[serde(default, skip_serializing_if = "Callback::is_unwanted")]
     pub callback: Callback,
-    /// Earlier runs whose endings are yet to be told.
+    /// Whether the caller is told of a run's start as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells_start: bool,
+    /// What is yet to be told besides: of this run's start, and of earlier runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<Telling>,
     /// Since when the job is being removed; nobody sees it any more.
@@ -244,6 +247,7 @@ impl Job {
                 Some(_) => Callback::Wanted,
                 None => Callback::Unwanted,
             },
+            tells_start: spec.callback.as_ref().is_some_and(|callback| callback.started),
             untold: Vec::new(),
             deleted_at: None,
             spec: spec.is_small().then(|| Box::new(spec.clone())),
@@ -376,10 +380,21 @@ impl Job {
         self.deadline_seconds.map(|seconds| later(self.run_at, seconds.into()))
     }
 
-    /// When a finished job's time is up: a day later at the earliest.
+    /// When a finished job's time is up: a day later at the earliest, a day
+    /// after its callback was given up, and not while somebody is to be told.
     pub fn expiry(&self) -> Option<Timestamp> {
+        const DAY: u64 = 24 * 3600;
         let (_, ended) = self.ending()?;
-        Some(later(ended, u64::from(self.retain_days.max(1)) * 24 * 3600))
+        if self.tellings().next().is_some() {
+            return None;
+        }
+        let expiry = later(ended, u64::from(self.retain_days.max(1)) * DAY);
+        match self.callback {
+            Callback::GivenUp { at, .. } => Some(expiry.max(later(at, DAY))),
+            Callback::Unwanted | Callback::Wanted | Callback::Owed(_) | Callback::Told { .. } => {
+                Some(expiry)
+            }
+        }
     }
 
     /// The chunks of `task` that are to be created now.

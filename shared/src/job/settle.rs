@@ -3,7 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::{Callback, Cause, Counts, Ending, Halt, ImageState, Job, Phase, Task, TaskState};
+use super::{
+    Callback, Cause, Counts, Ending, Halt, ImageState, Job, Phase, Task, TaskState, Tries,
+};
 
 impl Job {
     /// The job once everything that follows from its instances has followed.
@@ -146,13 +148,14 @@ impl Job {
         if self.tasks.iter().all(|task| task.state.is_ended()) {
             self.phase = Phase::Finished { ending: self.verdict(), at };
             if self.callback == Callback::Wanted {
-                self.callback = Callback::Owed { at, tries: 0 };
+                self.callback = Callback::Owed(Tries::due(at));
             }
         } else if self.phase == Phase::Queued
             && self.tasks.iter().any(|task| task.state == TaskState::Running)
         {
             self.phase = Phase::Running;
             self.started_at = Some(at);
+            self.owe_start(at);
         }
     }
 

@@ -241,10 +241,41 @@ impl Default for Deadlines {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallbackSpec {
     /// Where the message goes.
-    pub url: String,
-    /// What it is signed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<Sealed>,
+    pub to: CallbackTarget,
+    /// What it is signed with, the newest first: two while one takes the
+    /// other's place, none for a message without a signature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Sealed>,
+    /// Whether a run's start is told as well.
+    #[serde(default)]
+    pub started: bool,
+    /// What the message looks like.
+    pub format: CallbackFormat,
+}
+
+/// Where a callback goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackTarget {
+    /// To this address, `http://…` or `https://…`.
+    Url(String),
+    /// Into the message queue that the operator allows under this name.
+    MessageQueue(Name),
+    /// Wherever the callbacks of the job's queue go when it is delivered, in
+    /// the form that is set there.
+    OfQueue,
+}
+
+/// What a callback's message looks like. A dialect that has a shape of its own
+/// gets a form of its own here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackFormat {
+    /// The job as the native API shows it, with what happened.
+    #[default]
+    Json,
+    /// An XML document that says the same in few elements.
+    Xml,
 }
 
 /// A secret under an AEAD, bound to its project and item: base 64.

@@ -16,7 +16,8 @@ use crate::{
     wire::Problem,
 };
 
-/// Does what the job calls for now, claims excepted: those are its queue's.
+/// Does what the job calls for now, but for claims, which are its queue's, and
+/// for telling its caller.
 ///
 /// One duty's failure does not keep the others waiting; the first is returned,
 /// and whatever failed is still owed.
@@ -95,9 +96,8 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
         Duty::Purge => purge(service, job).await,
         Duty::Spread { task, .. } => chunks::spread(service, job.key(), task).await,
         Duty::HaltChunk { task, chunk } => chunks::halt(service, job, task, chunk).await,
-        // The queue claims, a chunk folds; callbacks are refused at submit, so
-        // that no stored job calls for them.
-        Duty::Claim(_) | Duty::Fold | Duty::Tell { .. } => Ok(()),
+        // The queue claims, a chunk folds, `callbacks` tells.
+        Duty::Claim(_) | Duty::Fold | Duty::Tell(_) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod backlog;
 pub mod bulk;
 pub mod bundle;
+pub mod callbacks;
 pub mod chunks;
 pub mod dispatch;
 pub mod duties;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    callbacks::{self, QueueCallback},
     chunks,
     jobs::{self, Filter},
     rows::{self, QueueKey},
@@ -19,7 +20,7 @@ use crate::{
     job::{AttemptId, AttemptKey, Name, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
-    wire::{Problem, submit::Submission, views::QueueView},
+    wire::{Problem, callback::CallbackChoice, submit::Submission, views::QueueView},
 };
 
 /// The partition of the index that lists the queues of all projects.
@@ -51,12 +52,15 @@ pub struct Queue {
     /// What a container has whose task does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Who is told of its jobs, where they do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<QueueCallback>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 /// What is to be changed of a queue; what is absent stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueChange {
     /// Whether nothing starts from it.
     pub paused: Option<bool>,
@@ -68,6 +72,8 @@ pub struct QueueChange {
     pub memory_mib: Option<Setting<u32>>,
     /// What a container has whose task does not say.
     pub resources: Option<Setting<Resources>>,
+    /// Who is told of its jobs.
+    pub callback: CallbackChoice,
 }
 
 /// What becomes of a setting that a queue may have or not.
@@ -129,7 +135,7 @@ impl Queue {
         }
     }
 
-    fn changed(self, change: QueueChange) -> Queue {
+    fn changed(self, change: &QueueChange) -> Queue {
         Queue {
             paused: change.paused.unwrap_or(self.paused),
             limit: change.limit.unwrap_or(self.limit),
@@ -158,6 +164,7 @@ fn fresh(service: &Service, name: Name) -> Queue {
         cpu_millis: None,
         memory_mib: None,
         resources: None,
+        callback: None,
         created_at: service.platform.clock.now(),
     }
 }
@@ -231,13 +238,21 @@ pub async fn put(
     key: &QueueKey,
     change: QueueChange,
 ) -> Result<(Queue, bool), Problem> {
+    let callback = match &change.callback {
+        CallbackChoice::OfQueue => None,
+        CallbackChoice::Nobody => Some(None),
+        CallbackChoice::Own(settings) => Some(Some(callbacks::for_queue(service, key, settings)?)),
+    };
     loop {
         let found = load(service, key).await?;
         let (expect, queue) = match found {
             Some((row, queue)) => (Expect::Version(row.version), queue),
             None => (Expect::Absent, fresh(service, key.name.clone())),
         };
-        let queue = queue.changed(change);
+        let mut queue = queue.changed(&change);
+        if let Some(callback) = &callback {
+            queue.callback.clone_from(callback);
+        }
         let put = Op::Put(rows::queue(key), expect, written(key, &queue));
         match service.platform.table.commit(vec![put]).await {
             Err(TableError::Stale(_) | TableError::Exists(_)) => {}

@@ -8,7 +8,7 @@
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::{attempts, images, jobs, submit, templates};
+use super::{attempts, callbacks, images, jobs, submit, templates};
 use crate::{
     job::{Job, JobId, JobKey, JobSpec, Network, ProjectId, Source, TaskSpec},
     platform::{ObjectKey, Put},
@@ -75,7 +75,10 @@ async fn request(service: &Service, job: &Job) -> Result<Map<String, Value>, Pro
         "fail_fast": fail_fast, "deadline_seconds": deadline_seconds,
         "retain_days": retain_days, "tasks": tasks,
     });
-    let Value::Object(request) = request else { return Ok(Map::new()) };
+    let Value::Object(mut request) = request else { return Ok(Map::new()) };
+    if let Some(callback) = callbacks::request(service, job.key(), &spec)? {
+        request.insert("callback".into(), callback);
+    }
     Ok(request)
 }
 

@@ -6,6 +6,7 @@
 //! | spec, if it is large | `job#<job>` | `spec` |
 //! | chunk of a wide task | `job#<job>` | `chunk#<task>#<chunk>#<project>` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
+//! | callback | `job#<job>` | `callback#<run>#<event>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
 //! | queue, image, template, access key | `<project>` | `queue#…`, `image#…`, `template#…`, `key#…` |
@@ -23,17 +24,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     job::{
-        AccessKeyId, AttemptId, AttemptKey, Chunk, INLINE_INSTANCES, Job, JobId, JobKey, Name,
-        ProjectId,
+        AccessKeyId, AttemptId, AttemptKey, CallbackKey, Chunk, INLINE_INSTANCES, Job, JobId,
+        JobKey, Name, ProjectId,
     },
     platform::{Index, Key, Mark, Row, Wanted},
-    wire::Problem,
+    wire::{Problem, callback::event_word},
 };
 
 pub use crate::platform::due_sort;
 
-/// How many partitions the index of due rows is spread over.
-pub const DUE_SHARDS: u32 = 8;
+/// How many partitions the index of due rows is spread over, for each kind.
+const DUE_SHARDS: u32 = 8;
+
+/// The kind of what is due in general, and of jobs whose callers are to be told.
+const DUE: &str = "due";
+const TELL: &str = "tell";
 
 /// How old an open job is when it gets its mark as such, where a mark costs
 /// something: most are over before.
@@ -132,6 +137,12 @@ pub fn token(project: ProjectId, token: &str) -> Key {
     Key::new(format!("token#{project}#{token}"), "token")
 }
 
+/// What is kept of a callback.
+pub fn callback(job: JobId, callback: CallbackKey) -> Key {
+    let CallbackKey { run, event } = callback;
+    Key::new(format!("job#{job}"), format!("callback#{run:05}#{}", event_word(event)))
+}
+
 /// How far an attempt's live log goes.
 pub fn log_head(id: AttemptId) -> Key {
     of_attempt("loghead", id)
@@ -227,13 +238,32 @@ pub fn is_lease(key: &Key) -> bool {
 
 /// The mark of what is due at `at`; `spread` tells rows apart.
 pub fn due_mark(spread: u128, at: Timestamp) -> Mark {
-    let shard = u32::try_from(spread % u128::from(DUE_SHARDS)).unwrap_or(0);
-    Mark { partition: due_partition(shard), sort: due_sort(at) }
+    due_mark_in(DUE, spread, at)
 }
 
-/// A partition of the index of due rows.
-pub fn due_partition(shard: u32) -> String {
-    format!("due#{shard}")
+fn due_mark_in(kind: &str, spread: u128, at: Timestamp) -> Mark {
+    let shard = spread % u128::from(DUE_SHARDS);
+    Mark { partition: format!("{kind}#{shard}"), sort: due_sort(at) }
+}
+
+/// Every partition of the index of due rows.
+pub fn due_partitions() -> impl Iterator<Item = String> {
+    partitions(DUE).chain(tell_partitions())
+}
+
+/// Those of them in which jobs are whose callers are to be told, whatever else
+/// they call for: for who does nothing but tell.
+pub fn tell_partitions() -> impl Iterator<Item = String> {
+    partitions(TELL)
+}
+
+/// Whether a mark says that somebody is to be told.
+pub fn tells(mark: &Mark) -> bool {
+    mark.partition.strip_prefix(TELL).is_some_and(|rest| rest.starts_with('#'))
+}
+
+fn partitions(kind: &'static str) -> impl Iterator<Item = String> {
+    (0..DUE_SHARDS).map(move |shard| format!("{kind}#{shard}"))
 }
 
 /// When a mark there is due.
@@ -351,7 +381,8 @@ fn unlisted(wanted: Wanted) -> Wanted {
 fn job_row_due(job: &Job, due: Option<Timestamp>) -> Wanted {
     let mut marks = BTreeMap::new();
     if let Some(at) = due {
-        marks.insert(Index::Due, due_mark(job.id.bits(), at));
+        let kind = if job.tellings().next().is_some() { TELL } else { DUE };
+        marks.insert(Index::Due, due_mark_in(kind, job.id.bits(), at));
     }
     if !job.claims().is_empty() {
         let partition = waiting(&QueueKey::of(job));

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument};
 
 use super::{
-    images, leases, objects,
+    callbacks, images, leases, objects,
     queues::{self, Queue},
     record, rerun,
     rows::{self, QueueKey},
@@ -57,9 +57,11 @@ pub async fn submit(
     stdin: Option<ByteStream>,
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
-    prepare(service, project, &mut submission).await?;
+    let queue = prepare(service, project, &mut submission).await?;
     let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
     seal_secrets(service, key, &mut submission);
+    let callback = queue.callback.as_ref();
+    submission.spec.callback = callbacks::for_job(service, key, &submission.callback, callback)?;
     check_size(service, &submission.spec)?;
 
     let token = submission.client_token.as_deref().map(|token| rows::token(project, token));

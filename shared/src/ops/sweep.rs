@@ -35,6 +35,8 @@ pub enum Wake {
     Chunk(ChunkKey),
     /// The queue may be able to start something.
     Queue(QueueKey),
+    /// It is time to look for what is due.
+    Due,
 }
 
 /// What a changed row calls for, read off its key and marks alone, and whether
@@ -53,7 +55,8 @@ pub fn wakes<'a>(
     job.into_iter().chain(waiting.or(settings).or(slots).map(Wake::Queue))
 }
 
-fn job_of(key: &Key) -> Option<JobKey> {
+/// The job whose record is at `key`, if one is.
+pub(super) fn job_of(key: &Key) -> Option<JobKey> {
     let (project, _) = key.partition.split_once('#')?;
     Some(JobKey { project: project.parse().ok()?, job: key.sort.parse().ok()? })
 }
@@ -66,11 +69,11 @@ fn queue_of(key: &Key) -> Option<QueueKey> {
 /// When the next duty comes due after `now`; `None` if none will.
 pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
     let mut next: Option<Timestamp> = None;
-    for shard in 0..rows::DUE_SHARDS {
+    for partition in rows::due_partitions() {
         let query = Query {
             from: rows::due_sort(now + jiff::SignedDuration::from_millis(1)),
             limit: 1,
-            ..Query::index(Index::Due, rows::due_partition(shard))
+            ..Query::index(Index::Due, partition)
         };
         let page = service.platform.table.query(&query).await?;
         let due = page.rows.first().and_then(|row| rows::due_of(row.marks.get(&Index::Due)?));
@@ -82,17 +85,18 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
     Ok(next)
 }
 
-/// Does every duty that is due, for all jobs; without `again`, only what came
+/// Does every duty that is due, for all jobs, but for telling their callers:
+/// [`super::callbacks::sweep`] does. Without `again`, only what came
 /// due within the last minute, which is what no earlier sweep can have seen.
 #[instrument(level = "debug", name = "sweep.duties", skip_all)]
 pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
     let now = service.platform.clock.now();
     let since = if again { Timestamp::MIN } else { now - jiff::SignedDuration::from_secs(61) };
-    for shard in 0..rows::DUE_SHARDS {
+    for partition in rows::due_partitions() {
         let mut query = Query {
             from: rows::due_sort(since),
             to: Some(rows::due_sort(now + jiff::SignedDuration::from_millis(1))),
-            ..Query::index(Index::Due, rows::due_partition(shard))
+            ..Query::index(Index::Due, partition)
         };
         loop {
             let page = service.platform.table.query(&query).await?;

@@ -7,6 +7,7 @@
 
 mod clock;
 mod objects;
+mod outbox;
 mod runtime;
 pub mod set;
 mod table;
@@ -18,6 +19,7 @@ pub use objects::{
     ByteStream, Grant, GrantMethod, NoObjects, ObjectInfo, ObjectKey, ObjectPage, Objects,
     ObjectsError, Put, Range, SignedUrl, StoredObject, collect, one_chunk,
 };
+pub use outbox::{Message, NoOutbox, Outbox, OutboxError, Receipt, Recipient};
 pub use runtime::{
     Admission, Charge, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError,
     Runtime, RuntimeError, Sighting,
@@ -39,6 +41,8 @@ pub struct Platform {
     pub objects: Arc<dyn Objects>,
     /// Where containers run.
     pub runtime: Arc<dyn Runtime>,
+    /// How callers are told.
+    pub outbox: Arc<dyn Outbox>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
 }

@@ -2,6 +2,7 @@
 //! API's shapes. Domain types never serialise themselves into a reply.
 
 mod body;
+pub mod callback;
 mod cursor;
 mod event;
 pub mod openapi;

@@ -13,6 +13,7 @@ use crate::{
     },
     ops::{images::RegisteredImage, keys::KeyRecord, queues::Queue},
     platform::SetSize,
+    wire::callback::{CallbackStateView, QueueCallbackView},
 };
 
 /// A job.
@@ -76,6 +77,9 @@ pub struct JobView {
     /// What it used, for a job of one container that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
+    /// How telling its caller stands, if somebody is to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CallbackStateView>,
     /// Where to go from here.
     pub links: LinksView,
 }
@@ -151,6 +155,8 @@ pub struct LinksView {
     pub output: String,
     /// Its logs.
     pub logs: String,
+    /// Its callbacks.
+    pub callbacks: String,
 }
 
 /// A page of jobs, newest first.
@@ -183,13 +189,18 @@ pub fn job_state(job: &Job) -> &'static str {
         Phase::Stopping {
             why: Halt::Cancelled | Halt::DeadlinePassed | Halt::FailedFast, ..
         } => "stopping",
-        Phase::Finished { ending, .. } => match ending {
-            Ending::Succeeded => "succeeded",
-            Ending::Failed => "failed",
-            Ending::PartlyFailed => "partly_failed",
-            Ending::Cancelled => "cancelled",
-            Ending::TimedOut => "timed_out",
-        },
+        Phase::Finished { ending, .. } => ending_word(ending),
+    }
+}
+
+/// The word for how a run ended, one of [`JOB_STATES`].
+pub fn ending_word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Succeeded => "succeeded",
+        Ending::Failed => "failed",
+        Ending::PartlyFailed => "partly_failed",
+        Ending::Cancelled => "cancelled",
+        Ending::TimedOut => "timed_out",
     }
 }
 
@@ -219,10 +230,12 @@ impl JobView {
             deadline_at: job.deadline().filter(|_| job.ending().is_none()),
             expires_at: job.expiry(),
             usage: None,
+            callback: CallbackStateView::of(job),
             links: LinksView {
                 own: format!("/v1/jobs/{id}"),
                 output: format!("/v1/jobs/{id}/output"),
                 logs: format!("/v1/jobs/{id}/logs"),
+                callbacks: format!("/v1/jobs/{id}/callbacks"),
             },
             id,
         }
@@ -308,6 +321,9 @@ pub struct QueueView {
     pub running_memory_mib: u64,
     /// How many jobs wait for their turn: exact to 100, then `100+`.
     pub waiting: String,
+    /// Who is told of its jobs, where they do not say otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<QueueCallbackView>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -349,6 +365,7 @@ impl QueueView {
             running_cpu: cpus(u32::try_from(cpu_millis).unwrap_or(u32::MAX)),
             running_memory_mib: memory_mib,
             waiting,
+            callback: queue.callback.as_ref().map(QueueCallbackView::of),
             created_at: queue.created_at,
         }
     }

@@ -28,9 +28,9 @@ use shared::{
         sweep::{self, Wake},
     },
     platform::{
-        Admission, Expect, Index, Key, Known, Launch, Launched, Mark, ObjectKey, Objects, Op, Page,
-        Platform, Put, Query, RegistryCredentials, ResolveError, Row, Runtime, RuntimeError,
-        Sighting, Staged, Table, TableError, one_chunk,
+        Admission, Expect, Index, Key, Known, Launch, Launched, Mark, NoOutbox, ObjectKey, Objects,
+        Op, Page, Platform, Put, Query, RegistryCredentials, ResolveError, Row, Runtime,
+        RuntimeError, Sighting, Staged, Table, TableError, one_chunk,
     },
     service::{Config, Limits, Service},
     wire::submit::JobRequest,
@@ -201,12 +201,14 @@ impl Metered {
             table: table.clone(),
             objects: objects.clone(),
             runtime: Arc::new(Tasks(MemoryRuntime::new())),
+            outbox: Arc::new(NoOutbox("nobody is told")),
             clock: world::clock(),
         };
         let config = Config {
             public_url: "https://tarpon.example".into(),
             longest_wait_seconds: 26,
             pic_process_image: "tarpon/pic-process".into(),
+            message_queues: Vec::new(),
         };
         let service = Service {
             platform,
@@ -243,6 +245,7 @@ impl Metered {
                     Wake::Job(key) => duties::perform(&self.service, *key).await.unwrap(),
                     Wake::Chunk(key) => chunks::perform(&self.service, *key).await.unwrap(),
                     Wake::Queue(key) => dispatch::dispatch(&self.service, key).await.unwrap(),
+                    Wake::Due => panic!("no change says that"),
                 }
             }
             self.charge(if wakes.is_empty() { "  nothing to do" } else { "  dispatch-jobs" }, 1);

@@ -26,7 +26,7 @@ use shared::{
     function::Reaction,
     job::AttemptKey,
     ops::sweep::{self, Wake},
-    platform::{Clock, Index, Key, Known, Mark, ObjectKey, Objects, Platform, collect},
+    platform::{Clock, Index, Key, Known, Mark, NoOutbox, ObjectKey, Objects, Platform, collect},
     service::{Config, Limits, Service},
     wire::Problem,
 };
@@ -132,6 +132,7 @@ impl Host {
                 table: self.table.clone(),
                 objects: self.objects.clone(),
                 runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
+                outbox: Arc::new(NoOutbox("nobody is told")),
                 clock: Arc::clone(&self.clock),
             },
             keyring: Keyring::new(&[7; 32]),

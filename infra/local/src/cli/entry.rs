@@ -5,9 +5,9 @@ use std::{process::ExitCode, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
-    Command, Common, attempts, cancel, client::Client, delete, images, interrupts::Interrupts,
-    jobs, keys, logs, objects, output, problem::Failure, queues, retry, run, screen::Screen, show,
-    submit, templates, token, triggers, verdict, wait,
+    Command, Common, attempts, callbacks, cancel, client::Client, delete, images,
+    interrupts::Interrupts, jobs, keys, logs, objects, output, problem::Failure, queues, retry,
+    run, screen::Screen, show, submit, templates, token, triggers, verdict, wait,
 };
 
 /// What a command works with.
@@ -98,6 +98,7 @@ impl Command {
             Command::Attempts(args) => attempts::perform(session, args).await,
             Command::Logs(args) => logs::perform(session, args).await,
             Command::Output(args) => output::perform(session, args).await,
+            Command::Callbacks(args) => callbacks::perform(session, args).await,
             Command::Queues(args) => queues::perform(session, args).await,
             Command::Images(args) => images::perform(session, args).await,
             Command::Templates(args) => templates::perform(session, args).await,

@@ -17,6 +17,7 @@ mod table;
 mod upload;
 
 mod attempts;
+mod callbacks;
 mod cancel;
 mod delete;
 mod dry_run;
@@ -80,6 +81,8 @@ pub enum Command {
     Retry(retry::Args),
     /// Delete ended jobs, with all they left
     Delete(delete::Args),
+    /// Show who was told of a job, and tell them again
+    Callbacks(callbacks::Args),
     /// List, make, change and remove queues
     Queues(queues::Args),
     /// Register images under names of your own
@@ -111,6 +114,7 @@ impl Command {
             Command::Cancel(args) => &args.common,
             Command::Retry(args) => &args.common,
             Command::Delete(args) => &args.common,
+            Command::Callbacks(args) => &args.common,
             Command::Queues(args) => &args.common,
             Command::Images(args) => &args.common,
             Command::Templates(args) => &args.common,

@@ -22,7 +22,8 @@ Examples:
   tarpon queues
   tarpon queues put gpu --limit 2 --cpu 8 --memory 32g
   tarpon queues pause gpu
-  tarpon queues put gpu --unlimited cpu --resume")]
+  tarpon queues put gpu --unlimited cpu --resume
+  tarpon queues put gpu --callback @callback.json")]
 pub struct Args {
     #[command(subcommand)]
     pub action: Option<Action>,
@@ -85,6 +86,12 @@ pub struct Put {
     #[arg(long, value_name = "MIB", value_parser = values::mebibytes)]
     default_memory: Option<u32>,
 
+    /// Who is told of its jobs, where they do not say otherwise: an address, or
+    /// JSON such as `{"url": "https://example.com/hook"}`, or a file of it;
+    /// `no` for nobody
+    #[arg(long, value_name = "URL|JSON|@FILE|no", value_parser = values::callback)]
+    callback: Option<Value>,
+
     /// Start nothing more; what runs goes on
     #[arg(long, conflicts_with = "resume")]
     pause: bool,
@@ -119,6 +126,7 @@ impl Put {
                 Some(json!({ "cpu": self.default_cpu, "memory_mib": self.default_memory })),
             );
         }
+        set("callback", self.callback.clone());
         set("paused", (self.pause || self.resume).then(|| self.pause.into()));
         body
     }

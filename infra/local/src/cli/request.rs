@@ -64,6 +64,11 @@ pub struct JobArgs {
     #[arg(long, value_name = "QUEUE", help_heading = "Job")]
     pub queue: Option<String>,
 
+    /// Who is told of the end: an address, or JSON as the API takes it, or a
+    /// file of it; `no` for nobody, whatever the queue says
+    #[arg(long, value_name = "URL|JSON|@FILE|no", value_parser = values::callback, help_heading = "Job")]
+    pub callback: Option<Value>,
+
     /// Higher starts first: -1000 to 1000
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Job")]
     pub priority: Option<i16>,
@@ -229,6 +234,7 @@ impl JobArgs {
         set(&mut fields, "name", self.name.as_ref());
         set(&mut fields, "queue", self.queue.as_ref());
         set(&mut fields, "priority", self.priority);
+        set(&mut fields, "callback", self.callback.clone());
         set(&mut fields, "deadline_seconds", self.deadline);
         set(&mut fields, "client_token", self.client_token.as_ref());
         set_all(&mut fields, "tags", self.tag.iter().cloned());
@@ -362,7 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_option_finds_its_field() {
-        let words = "hello --name n --queue q --priority -5 --tag a=b --deadline 1h \
+        let words = "hello --name n --queue q --callback https://a.b/c --priority -5 --tag a=b --deadline 1h \
              --client-token t --cpu 0.5 --memory 1g --env A=1 --env SET --secret-env B=2 \
              --entrypoint sh --entrypoint -c --user 1:2 --workdir /w --network none --read-only \
              --timeout 10m --grace 5s --retry 2 -- echo --x";
@@ -370,7 +376,7 @@ mod tests {
         assert_eq!(
             built(&words).await.unwrap(),
             json!({
-                "name": "n", "queue": "q", "priority": -5, "tags": {"a": "b"},
+                "name": "n", "queue": "q", "callback": {"url": "https://a.b/c"}, "priority": -5, "tags": {"a": "b"},
                 "deadline_seconds": 3600, "client_token": "t",
                 "image": "hello", "command": ["echo", "--x"], "entrypoint": ["sh", "-c"],
                 "resources": {"cpu": 0.5, "memory_mib": 1024},

@@ -1,6 +1,7 @@
 //! How values are written on the command line.
 
 use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
 
 use super::problem::Failure;
 
@@ -97,6 +98,22 @@ pub fn fresh_token() -> Result<String, Failure> {
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::Usage(format!("the system has no random bytes: {error}")))?;
     Ok(HEXLOWER.encode(&bytes))
+}
+
+/// What stands for a callback: an address, or the JSON that the API takes, or a
+/// file of that, which keeps its secret off the command line; `no` for none.
+pub fn callback(text: &str) -> Result<Value, String> {
+    if text == "no" {
+        return Ok(text.into());
+    }
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return Ok(json!({ "url": text }));
+    }
+    let json = match text.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?,
+        None => text.to_owned(),
+    };
+    serde_json::from_str(&json).map_err(|error| format!("it is no JSON: {error}"))
 }
 
 #[cfg(test)]

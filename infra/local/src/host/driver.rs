@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use deliver_callback::DeliverCallback;
+use dispatch_jobs::DispatchJobs;
 use observe_attempt::ObserveAttempt;
 use shared::{
     function::Reaction,
@@ -41,7 +43,8 @@ impl Driver {
 /// Starts to react. `feed` must have been taken before anything was read.
 pub fn start(service: &Service, feed: Feed, local: Local, objects: &Arc<FileObjects>) -> Driver {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let performer = Performer::new(service.clone(), tasks.clone());
+    let performer = Performer::new(DispatchJobs, service.clone(), tasks.clone());
+    let teller = Performer::new(DeliverCallback, service.clone(), tasks.clone());
     let dispatcher = Arc::new(Dispatcher::default());
     let sweeper = Arc::new(Sweeper::default());
     let Local { runtime: _, deaths, room } = local;
@@ -49,10 +52,12 @@ pub fn start(service: &Service, feed: Feed, local: Local, objects: &Arc<FileObje
     let dispatching = Arc::clone(&dispatcher);
     tasks.spawn(dispatching.run(service.clone(), room, tasks.clone(), stop.clone()));
     let sweeping = Arc::clone(&sweeper);
-    tasks.spawn(sweeping.run(service.clone(), Arc::clone(&dispatcher), stop.clone()));
+    let (queues, callbacks) = (Arc::clone(&dispatcher), Arc::clone(&teller));
+    tasks.spawn(sweeping.run(service.clone(), queues, callbacks, stop.clone()));
     tasks.spawn(observe(service.clone(), deaths, tasks.clone(), stop.clone()));
     tasks.spawn(herald::run(service.clone(), Arc::clone(objects), stop.clone()));
-    tasks.spawn(follow(service.clone(), feed, performer, dispatcher, sweeper, stop.clone()));
+    let woken = Woken { performer, teller, dispatcher, sweeper };
+    tasks.spawn(follow(service.clone(), feed, woken, stop.clone()));
     Driver { stop, tasks }
 }
 
@@ -74,15 +79,17 @@ async fn observe(
     }
 }
 
-/// Follows the table's changes.
-async fn follow(
-    service: Service,
-    mut feed: Feed,
-    performer: Arc<Performer>,
+/// Who is woken by a change.
+struct Woken {
+    performer: Arc<Performer<DispatchJobs>>,
+    teller: Arc<Performer<DeliverCallback>>,
     dispatcher: Arc<Dispatcher>,
     sweeper: Arc<Sweeper>,
-    stop: CancellationToken,
-) {
+}
+
+/// Follows the table's changes.
+async fn follow(service: Service, mut feed: Feed, woken: Woken, stop: CancellationToken) {
+    let Woken { performer, teller, dispatcher, sweeper } = woken;
     while let Some(news) = stop.run_until_cancelled(feed.recv()).await {
         let changes = match news {
             Ok(changes) => changes,
@@ -105,7 +112,12 @@ async fn follow(
             for wake in sweep::wakes(&change.key, &change.marks, is_due) {
                 match wake {
                     Wake::Queue(key) => dispatcher.wake(key),
-                    wake => performer.wake(wake),
+                    wake => {
+                        if mark.is_some_and(rows::tells) {
+                            teller.wake(wake.clone());
+                        }
+                        performer.wake(wake);
+                    }
                 }
             }
             sweeper.marked(&change.marks, now);

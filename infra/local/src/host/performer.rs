@@ -1,32 +1,33 @@
-//! Does the duties of jobs and of parts of wide tasks, each one's one at a time,
-//! many side by side.
+//! Has a reaction see to jobs and to parts of wide tasks: to each one's wakes one
+//! at a time, to many side by side.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dispatch_jobs::DispatchJobs;
 use shared::{function::Reaction, ops::sweep::Wake, service::Service};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// How many are seen to at once: image look-ups may take minutes.
+/// How many are seen to at once: image look-ups may take minutes, and receivers
+/// of callbacks seconds.
 const AT_ONCE: usize = 64;
 
-/// Whose duties are being done; `true` where they are to be read again.
-pub struct Performer {
+/// Whom `reaction` sees to; `true` where it is to look again.
+pub struct Performer<R> {
+    reaction: R,
     service: Service,
     busy: Mutex<HashMap<Wake, bool>>,
     permits: Semaphore,
     tasks: TaskTracker,
 }
 
-impl Performer {
+impl<R: Reaction<Event = Wake>> Performer<R> {
     /// A performer whose work can be waited for with `tasks`.
-    pub fn new(service: Service, tasks: TaskTracker) -> Arc<Self> {
+    pub fn new(reaction: R, service: Service, tasks: TaskTracker) -> Arc<Self> {
         let permits = Semaphore::new(AT_ONCE);
-        Arc::new(Performer { service, busy: Mutex::default(), permits, tasks })
+        Arc::new(Performer { reaction, service, busy: Mutex::default(), permits, tasks })
     }
 
     /// Sees to the duties; once more after that, if they are being seen to.
@@ -47,7 +48,7 @@ impl Performer {
         loop {
             let permit = self.permits.acquire().await;
             // What failed is owed still, and said in the log.
-            let _ = DispatchJobs.react(&self.service, wake.clone()).await;
+            let _ = self.reaction.react(&self.service, wake.clone()).await;
             drop(permit);
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             match busy.get_mut(&wake) {

@@ -9,9 +9,13 @@ use std::{
     time::Duration,
 };
 
+use deliver_callback::DeliverCallback;
 use jiff::Timestamp;
 use shared::{
-    ops::{rows, sweep},
+    ops::{
+        callbacks, rows,
+        sweep::{self, Wake},
+    },
     platform::{Index, Mark},
     service::Service,
     wire::Problem,
@@ -20,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::dispatcher::Dispatcher;
+use super::{dispatcher::Dispatcher, performer::Performer};
 
 /// The longest time between two sweeps.
 const MINUTE: Duration = Duration::from_mins(1);
@@ -57,6 +61,7 @@ impl Sweeper {
         self: Arc<Self>,
         service: Service,
         dispatcher: Arc<Dispatcher>,
+        teller: Arc<Performer<DeliverCallback>>,
         stop: CancellationToken,
     ) {
         // What an earlier server had claimed and not launched waits for nobody else.
@@ -74,7 +79,7 @@ impl Sweeper {
                 () = self.sooner.notified() => false,
             };
             let whole = whole || self.all.swap(false, Ordering::Relaxed);
-            if let Err(problem) = sweep_once(&service, &dispatcher, whole).await {
+            if let Err(problem) = sweep_once(&service, &dispatcher, &teller, whole).await {
                 warn!(error = %problem, "a sweep was cut short");
             }
         }
@@ -101,11 +106,13 @@ impl Sweeper {
 async fn sweep_once(
     service: &Service,
     dispatcher: &Dispatcher,
+    teller: &Arc<Performer<DeliverCallback>>,
     whole: bool,
 ) -> Result<(), Problem> {
     if whole {
         sweep::containers(service).await?;
     }
+    callbacks::due(service).await?.into_iter().for_each(|job| teller.wake(Wake::Job(job)));
     sweep::duties(service, whole).await?;
     if whole {
         sweep::queues(service).await?.into_iter().for_each(|queue| dispatcher.wake(queue));

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use lambda_runtime::Error;
 use serde_json::{Value, json};
 
-use super::settings::{StoresSettings, TasksSettings};
+use super::settings::{OutboxSettings, StoresSettings, TasksSettings};
 use crate::{
     aws::{
         objects::S3Objects,
+        outbox::{AwsOutbox, MessageQueue},
         registry::{PullSecrets, Registry, RegistryConfig},
         runtime::{Architecture, Capacity, EcsConfig, EcsRuntime, Logs, TaskStateChange},
         signed::SignedCalls,
         table::{DynamoTable, IndexLayout, Reminders},
     },
     guard::{Cidr, Guard},
-    platform::{Clock, Index, Objects, Runtime, Table},
+    job::Name,
+    outbox::HttpOutbox,
+    platform::{Clock, Index, Objects, Outbox, Runtime, Table},
 };
 
 pub(super) use crate::aws::{
@@ -80,6 +83,27 @@ pub(super) fn containers(
     let ecs = aws_sdk_ecs::Client::new(aws.sdk());
     let registry = Registry::new(registry, Arc::clone(clock));
     Ok(Arc::new(EcsRuntime::new(ecs, config, registry, Arc::clone(clock))?))
+}
+
+/// How callers are told.
+pub(super) fn outbox(
+    aws: &Aws,
+    settings: &OutboxSettings,
+    queues: &[String],
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Outbox>, Error> {
+    let ranges: Result<Vec<Cidr>, _> = settings.allowed.iter().map(|it| it.parse()).collect();
+    let ranges = ranges.map_err(|error| format!("TARPON_ALLOW_CALLBACK_TO: {error}"))?;
+    let queues: Option<Vec<MessageQueue>> =
+        queues.iter().map(|arn| MessageQueue::of_arn(arn)).collect();
+    let queues = queues.ok_or("TARPON_CALLBACK_QUEUES: it is not the ARNs of SQS queues")?;
+    let calls = SignedCalls::new(aws, Arc::clone(clock));
+    Ok(Arc::new(AwsOutbox::new(HttpOutbox::new(Guard::new(ranges)), calls, queues)))
+}
+
+/// The names by which callbacks go into these message queues.
+pub(super) fn queue_names(arns: &[String]) -> Vec<Name> {
+    arns.iter().filter_map(|arn| MessageQueue::of_arn(arn)).map(|queue| queue.name).collect()
 }
 
 /// The attributes of a row's place in an index.

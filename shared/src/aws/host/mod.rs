@@ -1,7 +1,7 @@
 //! The Lambda host: what the local gateway and host are on one machine.
 //!
-//! `serve` and `serve_with_objects` host an action, `react` a reaction; each is
-//! the whole `main` of a function. What a function is given is built once, at
+//! `serve` and `serve_with_objects` host an action, `react` a reaction, `tell`
+//! the one that tells callers; each is the whole `main` of a function. What a function is given is built once, at
 //! its cold start.
 
 mod adapters;
@@ -19,5 +19,5 @@ mod start;
 mod trace;
 
 pub use lambda_runtime::Error;
-pub use react::react;
+pub use react::{react, tell};
 pub use serve::{serve, serve_with_objects, serve_with_runtime};

@@ -23,7 +23,16 @@ const AT_ONCE: usize = 16;
 
 /// Reacts to what Lambda's event sources bring, for as long as there is any.
 pub async fn react<R: Reaction>(reaction: R) -> Result<(), Error> {
-    let host = Host::start(R::NAME, Ports::ALL).await?;
+    hosted(reaction, Ports::ALL).await
+}
+
+/// The same for the one that tells callers, and starts no container.
+pub async fn tell<R: Reaction>(reaction: R) -> Result<(), Error> {
+    hosted(reaction, Ports::OUTBOX).await
+}
+
+async fn hosted<R: Reaction>(reaction: R, ports: Ports) -> Result<(), Error> {
+    let host = Host::start(R::NAME, ports).await?;
     let (host, reaction) = (Arc::new(host), Arc::new(reaction));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (host, reaction) = (Arc::clone(&host), Arc::clone(&reaction));

@@ -16,9 +16,20 @@ pub(super) struct Settings {
     /// `TARPON_PIC_PROCESS_IMAGE`: the image of the operation `PicProcess`;
     /// the name that it is built under without it.
     pub pic_process_image: String,
+    /// `TARPON_CALLBACK_QUEUES`: the ARNs, joined by commas, of the message
+    /// queues that callbacks may go into; none without it.
+    pub message_queues: Vec<String>,
     /// `TARPON_LOG`: what is logged, such as `info` or `info,shared=debug`;
     /// `info` without it.
     pub log: Targets,
+}
+
+/// Where callbacks may go.
+#[derive(Clone, Debug)]
+pub(super) struct OutboxSettings {
+    /// `TARPON_ALLOW_CALLBACK_TO`: ranges of addresses, joined by commas, that
+    /// callbacks may go to although they are not public; none without it.
+    pub allowed: Vec<String>,
 }
 
 /// Where the stores are.
@@ -84,6 +95,10 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         value.ok_or(BadVariable { name, why: "is not set".into() })
     }
 
+    fn listed(&self, name: &'static str) -> Vec<String> {
+        listed(&self.required(name).unwrap_or_default())
+    }
+
     fn one_of<T: Copy>(
         &self,
         name: &'static str,
@@ -118,11 +133,19 @@ impl Settings {
             pic_process_image: from
                 .required("TARPON_PIC_PROCESS_IMAGE")
                 .unwrap_or_else(|_| "tarpon/pic-process".into()),
+            message_queues: from.listed("TARPON_CALLBACK_QUEUES"),
             log: log.parse().map_err(|error| BadVariable {
                 name: "TARPON_LOG",
                 why: format!("is `{log}`, which cannot be read: {error}"),
             })?,
         })
+    }
+}
+
+impl OutboxSettings {
+    /// As the environment says.
+    pub fn from_env() -> Self {
+        OutboxSettings { allowed: environment().listed("TARPON_ALLOW_CALLBACK_TO") }
     }
 }
 
@@ -158,7 +181,7 @@ impl TasksSettings {
             spot: from.one_of("TARPON_SPOT", [("true", true), ("false", false)])?,
             logs: from.required("TARPON_TASK_LOGS")?,
             pull_secrets: from.required("TARPON_PULL_SECRETS")?,
-            registries: listed(&from.required("TARPON_ALLOW_REGISTRY_AT").unwrap_or_default()),
+            registries: from.listed("TARPON_ALLOW_REGISTRY_AT"),
             service: url("TARPON_SERVICE", from.required("TARPON_SERVICE")?)?,
             region: from.required("AWS_REGION")?,
         })

@@ -13,13 +13,13 @@ use super::{
     clock::SystemClock,
     master_key,
     metrics::{Measured, Outcome},
-    settings::{Settings, StoresSettings, TasksSettings},
+    settings::{OutboxSettings, Settings, StoresSettings, TasksSettings},
     trace::{self, Changes},
 };
 use crate::{
     aws::signed::SignedCalls,
     ops::duties::chain,
-    platform::{Clock, NoObjects, NoRuntime, Objects, Platform, Runtime},
+    platform::{Clock, NoObjects, NoOutbox, NoRuntime, Objects, Outbox, Platform, Runtime},
     service::{Config, Limits, Service},
     wire::Problem,
 };
@@ -37,12 +37,14 @@ const API_SECONDS: i64 = 28;
 pub(super) struct Ports {
     objects: fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects>,
     runtime: fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>,
+    outbox: fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error>,
 }
 
 impl Ports {
     /// For actions that keep to the table: what they change is acted on by
     /// reactions.
-    pub const TABLE: Ports = Ports { objects: no_objects, runtime: no_containers };
+    pub const TABLE: Ports =
+        Ports { objects: no_objects, runtime: no_containers, outbox: no_outbox };
 
     /// For actions that know objects as well.
     pub const STORES: Ports = Ports { objects: adapters::objects, ..Ports::TABLE };
@@ -50,7 +52,10 @@ impl Ports {
     /// For actions that ask what could run.
     pub const RUNTIME: Ports = Ports { runtime: containers, ..Ports::TABLE };
 
-    /// For reactions.
+    /// For the one that tells callers.
+    pub const OUTBOX: Ports = Ports { outbox, ..Ports::TABLE };
+
+    /// For all other reactions.
     pub const ALL: Ports = Ports { runtime: containers, ..Ports::STORES };
 }
 
@@ -67,6 +72,19 @@ fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Err
     adapters::containers(aws, TasksSettings::from_env()?, clock)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it takes the place of what may fail")]
+fn no_outbox(_: &Aws, _: &Settings, _: &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error> {
+    Ok(Arc::new(NoOutbox("this function tells nobody")))
+}
+
+fn outbox(
+    aws: &Aws,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Outbox>, Error> {
+    adapters::outbox(aws, &OutboxSettings::from_env(), &settings.message_queues, clock)
+}
+
 /// A function, ready for its first invocation.
 pub(super) struct Host {
     function: &'static str,
@@ -77,6 +95,7 @@ pub(super) struct Host {
     stores: StoresSettings,
     ports: Ports,
     runtime: Arc<dyn Runtime>,
+    outbox: Arc<dyn Outbox>,
     service: OnceCell<Service>,
 }
 
@@ -100,6 +119,7 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let host = Host {
             runtime: (ports.runtime)(&aws, &clock)?,
+            outbox: (ports.outbox)(&aws, &settings, &clock)?,
             ports,
             service: OnceCell::new(),
             function,
@@ -128,14 +148,16 @@ impl Host {
         let table = adapters::table(&self.aws, &self.stores, &self.clock);
         let objects = (self.ports.objects)(&self.aws, &self.stores, &self.clock);
         let (runtime, clock) = (Arc::clone(&self.runtime), Arc::clone(&self.clock));
+        let outbox = Arc::clone(&self.outbox);
         Ok(Service {
-            platform: Platform { table, objects, runtime, clock },
+            platform: Platform { table, objects, runtime, outbox, clock },
             keyring: keyring.map_err(|error| Problem::Unavailable(error.into()))?,
             limits: limits(),
             config: Config {
                 public_url: self.settings.public_url.clone(),
                 longest_wait_seconds: 0,
                 pic_process_image: self.settings.pic_process_image.clone(),
+                message_queues: adapters::queue_names(&self.settings.message_queues),
             },
             backlog: Arc::default(),
             queues: Arc::default(),

@@ -6,6 +6,7 @@
 
 mod clock;
 mod objects;
+mod outbox;
 mod platform;
 mod runtime;
 mod table;
@@ -13,6 +14,7 @@ mod world;
 
 pub use clock::MemoryClock;
 pub use objects::MemoryObjects;
+pub use outbox::{MemoryOutbox, Reception, Told};
 pub use platform::Memory;
 pub use runtime::{Happening, MemoryRuntime};
 pub use table::MemoryTable;

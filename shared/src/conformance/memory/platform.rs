@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{MemoryClock, MemoryObjects, MemoryRuntime, MemoryTable};
+use super::{MemoryClock, MemoryObjects, MemoryOutbox, MemoryRuntime, MemoryTable};
 use crate::{
     auth::Keyring,
     platform::Platform,
@@ -18,6 +18,8 @@ pub struct Memory {
     pub objects: Arc<MemoryObjects>,
     /// Where containers would run.
     pub runtime: Arc<MemoryRuntime>,
+    /// How callers are told.
+    pub outbox: Arc<MemoryOutbox>,
     /// What time it is.
     pub clock: Arc<MemoryClock>,
 }
@@ -30,6 +32,7 @@ impl Memory {
             table: Arc::new(MemoryTable::new(clock.clone())),
             objects: Arc::new(MemoryObjects::new(clock.clone())),
             runtime: Arc::new(MemoryRuntime::new()),
+            outbox: Arc::new(MemoryOutbox::new()),
             clock,
         }
     }
@@ -40,6 +43,7 @@ impl Memory {
             table: self.table.clone(),
             objects: self.objects.clone(),
             runtime: self.runtime.clone(),
+            outbox: self.outbox.clone(),
             clock: self.clock.clone(),
         }
     }
@@ -54,6 +58,7 @@ impl Memory {
                 public_url: "http://127.0.0.1:8080".into(),
                 longest_wait_seconds: 60,
                 pic_process_image: "tarpon/pic-process".into(),
+                message_queues: vec!["told".parse().expect("it is a name")],
             },
             backlog: Arc::default(),
             queues: Arc::default(),

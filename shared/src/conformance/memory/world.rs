@@ -18,7 +18,7 @@ use crate::{
     auth::Secret,
     function::{Action, Route},
     job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
-    ops::{attempts, chunks, jobs, logs, projects, submit, sweep},
+    ops::{attempts, callbacks, chunks, jobs, logs, projects, submit, sweep},
     platform::{Clock, GrantMethod, Objects, Put, collect, one_chunk},
     service::Service,
     wire::{Body, Caller, Reply, Request, submit::JobRequest},
@@ -112,6 +112,11 @@ impl World {
         for _ in 0..2 {
             sweep::sweep(&self.service).await.unwrap();
         }
+    }
+
+    /// Delivers every callback that is due.
+    pub async fn tell(&self) {
+        callbacks::sweep(&self.service).await.unwrap();
     }
 
     /// Gets the job's first live attempt to where its process runs.

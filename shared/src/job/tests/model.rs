@@ -74,12 +74,18 @@ impl World {
             Step::Cancel => self.send(&Event::CancelAsked),
             Step::Retry(all) => self.send(&Event::RetryAsked { all: *all }),
             Step::Delete => self.send(&Event::DeleteAsked),
-            Step::Told(run) => self.send(&Event::Told { run: (*run).into() }),
+            Step::Told(run) => self.send(&Event::Told(CallbackKey::finished((*run).into()))),
             Step::TellFailed(run, again_seconds) => {
-                let (run, again_seconds) = ((*run).into(), *again_seconds);
-                self.send(&Event::TellFailed { run, again_seconds });
+                self.tell_failed(CallbackKey::finished((*run).into()), *again_seconds);
             }
         }
+    }
+
+    /// The latest try of the callback fails.
+    fn tell_failed(&mut self, callback: CallbackKey, again_seconds: Option<u32>) {
+        let telling = self.job().telling(callback);
+        let number = telling.map_or(1, |telling| telling.tries.begun);
+        self.send(&Event::TellFailed { callback, number, again_seconds });
     }
 
     fn pass(&mut self, seconds: i64) {
@@ -125,10 +131,11 @@ impl World {
             Duty::Look(id) => {
                 self.hear(id, &AttemptEvent::Ended(exit(i32::from(how == 3))));
             }
-            Duty::Tell { run } if how.is_multiple_of(4) => {
-                self.send(&Event::TellFailed { run, again_seconds: Some(5) });
+            Duty::Tell(callback) if how.is_multiple_of(4) => {
+                self.send(&Event::TellBegun { callback, within_seconds: 20 });
+                self.tell_failed(callback, Some(5));
             }
-            Duty::Tell { run } => self.send(&Event::Told { run }),
+            Duty::Tell(callback) => self.send(&Event::Told(callback)),
             Duty::Tick | Duty::Purge => {}
         }
     }
@@ -299,7 +306,7 @@ impl World {
             }
             Duty::HaltChunk { .. } => assert!(job.halt().is_some()),
             Duty::Resolve(_) => assert!(!over && job.halt().is_none()),
-            Duty::Tell { run } => assert!(job.telling(run).is_some()),
+            Duty::Tell(callback) => assert!(job.telling(callback).is_some()),
             Duty::Purge => assert!(job.deleted_at.is_some()),
             Duty::Tick | Duty::Fold => {}
         }

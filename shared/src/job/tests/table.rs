@@ -46,8 +46,10 @@ fn states() -> [(&'static str, Vec<Walk>); 6] {
     let failed = walk(&again, |w| w.run(0, 0, 1).pass(60).run(0, 0, 1));
     let partly = walk(&Walk::new(&of(array("a", 2))), |w| w.run(0, 1, 0).run(0, 0, 1));
     let limited = of(task("a")).with(|job| job.deadline_seconds = Some(60));
-    let told = walk(&failed, |w| w.take(&Event::Told { run: 1 }));
-    let given_up = Event::TellFailed { run: 1, again_seconds: None };
+    let told = walk(&failed, |w| w.take(&Event::Told(CallbackKey::finished(1))));
+    let first = CallbackKey::finished(1);
+    let begun = Event::TellBegun { callback: first, within_seconds: 20 };
+    let given_up = Event::TellFailed { callback: first, number: 1, again_seconds: None };
     let rerun = walk(&told, |w| w.wait(60).retry(false));
     [
         ("Waiting", vec![Walk::unresolved(&spec), queued.clone(), paused, again]),
@@ -80,7 +82,8 @@ fn states() -> [(&'static str, Vec<Walk>); 6] {
             "Told, removed, run again",
             vec![
                 told,
-                walk(&failed, |w| w.take(&given_up)),
+                walk(&failed, |w| w.take(&begun)),
+                walk(&failed, |w| w.take(&begun).take(&given_up)),
                 walk(&failed, |w| w.take(&Event::DeleteAsked)),
                 rerun.clone(),
                 walk(&rerun, |w| w.start(0, 0)),
@@ -134,6 +137,11 @@ fn events(walk: &Walk) -> Vec<(&'static str, Event)> {
     let cancelled = Ended::without_exit(Cause::Cancelled);
     let refused = Cause::ImageNotFound;
     let silent = Cause::ImageUnavailable;
+    let callback = CallbackKey::finished(walk.job.run);
+    let begun = 1;
+    let tries = Tries { at: walk.now, begun, round: 1, under_way: false };
+    let ending = Some(Ending::Failed);
+    let telling = Telling { key: callback, ending, happened_at: walk.now, tries };
     vec![
         ("image resolved", Event::ImageResolved { image: 0, resolved: resolved() }),
         ("image not found", Event::ImageFailed { image: 0, cause: refused }),
@@ -157,10 +165,12 @@ fn events(walk: &Walk) -> Vec<(&'static str, Event)> {
         ("cancel asked", Event::CancelAsked),
         ("ticked", Event::Ticked),
         (WHEN_DUE, Event::Ticked),
-        ("told", Event::Told { run: walk.job.run }),
-        ("told of 1st run", Event::Told { run: 1 }),
-        ("tell failed", Event::TellFailed { run: walk.job.run, again_seconds: Some(300) }),
-        ("tell given up", Event::TellFailed { run: walk.job.run, again_seconds: None }),
+        ("tell begun", Event::TellBegun { callback, within_seconds: 20 }),
+        ("told", Event::Told(callback)),
+        ("told of 1st run", Event::Told(CallbackKey::finished(1))),
+        ("tell failed", Event::TellFailed { callback, number: 1, again_seconds: Some(300) }),
+        ("tell given up", Event::TellFailed { callback, number: 1, again_seconds: None }),
+        ("tell asked", Event::TellAsked(telling)),
         ("retry asked", Event::RetryAsked { all: false }),
         ("retry of all asked", Event::RetryAsked { all: true }),
         ("delete asked", Event::DeleteAsked),
@@ -196,8 +206,9 @@ fn word(job: &Job) -> String {
         return match job.callback {
             Callback::Told { .. } => format!("{ending}, told"),
             Callback::GivenUp { .. } => format!("{ending}, given up"),
-            Callback::Owed { tries, .. } if tries > 0 => format!("{ending}, to tell again"),
-            Callback::Owed { .. } | Callback::Wanted | Callback::Unwanted => ending.to_owned(),
+            Callback::Owed(tries) if tries.under_way => format!("{ending}, being told"),
+            Callback::Owed(tries) if tries.begun > 0 => format!("{ending}, to tell again"),
+            Callback::Owed(_) | Callback::Wanted | Callback::Unwanted => ending.to_owned(),
         };
     }
     let run = match (job.run, job.untold.is_empty()) {
@@ -257,7 +268,7 @@ fn owed(walk: &Walk) -> String {
             Duty::Stop(_) => format!("stop {when}"),
             Duty::Look(_) => format!("look {when}"),
             Duty::Tick => format!("tick {when}"),
-            Duty::Tell { run } => format!("tell of run {run} {when}"),
+            Duty::Tell(CallbackKey { run, .. }) => format!("tell of run {run} {when}"),
             Duty::Purge => format!("purge {when}"),
             Duty::Spread { .. } | Duty::HaltChunk { .. } | Duty::Fold => "of a chunk".to_owned(),
         }

@@ -70,7 +70,12 @@ pub fn array(name: &str, instances: u32) -> TaskSpec {
 }
 
 pub fn told_at(url: &str) -> CallbackSpec {
-    CallbackSpec { url: url.to_owned(), secret: None }
+    CallbackSpec {
+        to: CallbackTarget::Url(url.to_owned()),
+        secrets: Vec::new(),
+        started: false,
+        format: CallbackFormat::Json,
+    }
 }
 
 pub fn exit(code: i32) -> Ended {

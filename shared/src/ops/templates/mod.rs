@@ -314,13 +314,19 @@ fn in_job<T>(done: Result<T, Problem>) -> Result<T, Problem> {
     })
 }
 
-/// The places of a job's secret environment, and the fields that they are.
+/// The secret members of a job's callback.
+const OF_CALLBACK: [&str; 2] = ["secret", "previous_secret"];
+
+/// The places of a job's secrets, and the fields that they are: its secret
+/// environment, and its callback.
 fn secret_places(job: &Map<String, Value>) -> Vec<(String, String)> {
     let tasks = job.get("tasks").and_then(Value::as_array).map_or(0, Vec::len);
     let in_tasks = (0..tasks)
         .map(|n| (format!("/tasks/{n}/secret_env"), format!("job.tasks[{n}].secret_env")));
     let flat = ("/secret_env".to_owned(), "job.secret_env".to_owned());
-    std::iter::once(flat).chain(in_tasks).collect()
+    let told = job.get("callback").filter(|callback| callback.is_object());
+    let told = told.map(|_| ("/callback".to_owned(), "job.callback".to_owned()));
+    std::iter::once(flat).chain(in_tasks).chain(told).collect()
 }
 
 /// Takes the secrets out of the job; what is only a placeholder is none.
@@ -338,6 +344,9 @@ fn seal(
         let Some(secrets) = whole.pointer_mut(&place) else { continue };
         let wrong = || Problem::invalid(field.clone(), "it is an object of strings");
         for (variable, value) in secrets.as_object_mut().ok_or_else(wrong)? {
+            if place == "/callback" && !OF_CALLBACK.contains(&variable.as_str()) {
+                continue;
+            }
             let field = format!("{field}.{variable}");
             let Value::String(secret) = value else {
                 return Err(Problem::invalid(field, "it is a string"));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     job::{GraphFault, JobId, JobSpec, MAX_JOB_INSTANCES, Name, check_graph},
     service::Limits,
-    wire::{Problem, parse_json, request::misfit},
+    wire::{Problem, callback::CallbackChoice, parse_json, request::misfit},
 };
 
 /// A job to be accepted, checked: the spec, and the secrets that its sealed
@@ -29,10 +29,12 @@ pub struct Submission {
     pub client_token: Option<String>,
     /// The job that it is made from, whose attached inputs it may name.
     pub from: Option<JobId>,
+    /// Who is told of its ending.
+    pub callback: CallbackChoice,
 }
 
 /// The fields of [`JobRequest`], by which a flat job is told apart.
-pub(super) const JOB_FIELDS: [&str; 9] = [
+pub(super) const JOB_FIELDS: [&str; 10] = [
     "name",
     "queue",
     "priority",
@@ -41,6 +43,7 @@ pub(super) const JOB_FIELDS: [&str; 9] = [
     "deadline_seconds",
     "retain_days",
     "client_token",
+    "callback",
     "tasks",
 ];
 
@@ -106,6 +109,7 @@ impl JobRequest {
         if let Some(token) = &self.client_token {
             check_client_token("client_token", token)?;
         }
+        let callback = CallbackChoice::parse(self.callback)?;
         let spec = JobSpec {
             v: JobSpec::VERSION,
             name: self.name,
@@ -125,7 +129,8 @@ impl JobRequest {
             );
             return Err(Problem::invalid("tasks", rule));
         }
-        Ok(Submission { spec, secrets, resources, client_token: self.client_token, from: None })
+        let client_token = self.client_token;
+        Ok(Submission { spec, secrets, resources, client_token, from: None, callback })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::FromTemplateRequest;
-use crate::job::When;
+use crate::{job::When, wire::callback::CallbackRequest};
 
 /// A job of any number of tasks.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -29,6 +29,10 @@ pub struct JobRequest {
     pub retain_days: Option<u16>,
     /// Makes a repeated submit safe: up to 64 ASCII characters, kept 7 days.
     pub client_token: Option<String>,
+    /// Who is told of the ending; `"no"` for nobody, without it whoever the
+    /// queue says.
+    #[schema(value_type = Option<CallbackRequest>)]
+    pub callback: Option<Value>,
     /// The tasks, up to 1,000.
     #[schema(value_type = Vec<TaskRequest>)]
     pub tasks: Vec<Value>,

@@ -210,6 +210,38 @@ fn jobs_are_told_by_id_or_by_what_they_are() {
 }
 
 #[tokio::test]
+async fn callbacks_are_shown_try_by_try_and_asked_for_again() {
+    let fake = Fake::start().await;
+    let tries = json!([
+        {"number": 1, "at": "2026-01-01T00:00:00Z", "took_ms": 15, "status": 500, "error": "e"},
+        {"number": 2, "took_ms": 0, "error": "cut"},
+    ]);
+    let callback = json!({"id": "job-1-1-finished", "run": 1, "event": "finished",
+        "state": "pending", "next_try_at": "2026-01-01T00:20:00Z", "tries": tries});
+    let path = "/v1/jobs/job-1/callbacks";
+    fake.books().canned.insert(format!("GET {path}"), json!({"callbacks": [callback]}));
+    let again = format!("POST {path}/job-1-1-finished/redeliver");
+    fake.books().canned.insert(again.clone(), callback);
+    let told = fake.command(&["callbacks", "ls", "job-1"]).await;
+    assert_eq!(
+        told.spoken.out(),
+        "CALLBACK          STATE    TRY   WHEN                  STATUS  TOOK   ERROR\n\
+         job-1-1-finished  pending  1     10m ago               500     15 ms  e\n\
+         job-1-1-finished  pending  2                                          cut\n\
+         job-1-1-finished  pending  next  2026-01-01 00:20:00Z\n"
+    );
+    let told = fake.command(&["callbacks", "redeliver", "job-1"]).await;
+    assert_eq!(told.spoken.out(), "job-1-1-finished is delivered once more\n");
+    assert_eq!(fake.count(&again), 1);
+    let told = fake.command(&["callbacks", "ls", "job-1", "--json"]).await;
+    assert_eq!(told.spoken.json()[0]["state"], "pending");
+    let queue = json!({"name": "gpu", "paused": false});
+    fake.books().canned.insert("PUT /v1/queues/gpu".into(), queue);
+    fake.command(&["queues", "put", "gpu", "--callback", "no"]).await.code();
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"callback":"no"}"#);
+}
+
+#[tokio::test]
 async fn images_are_registered_with_a_password_that_is_on_no_command_line() {
     let fake = Fake::start().await;
     let image = json!({"name": "w", "reference": "r.example.org/w:1", "username": "u",

@@ -1,0 +1,134 @@
+//! What a caller is told, and by what he knows that it is us who tell him:
+//! Standard Webhooks 1.0.0 (standardwebhooks.com).
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{settings::Settings, xml};
+use crate::{
+    auth::Secret,
+    job::{CallbackEvent, CallbackFormat, CallbackKey, Job, JobKey, Telling},
+    ops::jobs,
+    platform::Message,
+    service::Service,
+    wire::{
+        Problem,
+        callback::{SECRET_PREFIX, event_word},
+        views::{JobView, ending_word},
+    },
+};
+
+/// How many tasks a message lists; the job's own address lists them all.
+const MOST_TASKS: usize = 100;
+
+/// What every message about it is called, however often it is sent.
+pub fn id(key: JobKey, callback: CallbackKey) -> String {
+    format!("{}-{}-{}", key.job, callback.run, event_word(callback.event))
+}
+
+/// The message, signed with every secret of the callback.
+pub(super) async fn of(
+    service: &Service,
+    job: &Job,
+    telling: &Telling,
+    settings: &Settings,
+) -> Result<Message, Problem> {
+    let view = view(service, job, telling).await?;
+    let (content_type, body) = match settings.format {
+        CallbackFormat::Json => ("application/json", in_json(telling, &view)?),
+        CallbackFormat::Xml => ("application/xml", xml::of(telling, &view)?),
+    };
+    let id = id(job.key(), telling.key);
+    let at = service.platform.clock.now();
+    let mut headers = vec![("webhook-timestamp", at.as_second().to_string())];
+    let signatures: Option<Vec<_>> =
+        settings.secrets.iter().map(|secret| signature(secret, &id, at, &body)).collect();
+    let signatures =
+        signatures.ok_or_else(|| Problem::internal("a secret is not as it was set"))?;
+    if !signatures.is_empty() {
+        headers.push(("webhook-signature", signatures.join(" ")));
+    }
+    headers.insert(0, ("webhook-id", id));
+    Ok(Message { content_type, headers, body: Bytes::from(body) })
+}
+
+/// The job as it is shown. Of a run that was followed by another, only how it
+/// ended is still known.
+async fn view(service: &Service, job: &Job, telling: &Telling) -> Result<JobView, Problem> {
+    if telling.key.run == job.run {
+        return jobs::view(service, job).await;
+    }
+    Ok(JobView {
+        run: telling.key.run,
+        state: telling.ending.map_or("running", ending_word),
+        waiting_for: None,
+        tasks: Vec::new(),
+        exit_code: None,
+        cause: None,
+        retryable: None,
+        started_at: telling.ending.is_none().then_some(telling.happened_at),
+        ended_at: telling.ending.map(|_| telling.happened_at),
+        ..JobView::of(job)
+    })
+}
+
+#[derive(Serialize)]
+struct Told {
+    r#type: String,
+    timestamp: Timestamp,
+    data: Value,
+}
+
+fn in_json(telling: &Telling, view: &JobView) -> Result<String, Problem> {
+    let unfit = |error: serde_json::Error| Problem::internal(error.to_string());
+    let mut data = serde_json::to_value(view).map_err(unfit)?;
+    let left_out = view.tasks.len().saturating_sub(MOST_TASKS);
+    if left_out > 0 {
+        if let Some(tasks) = data["tasks"].as_array_mut() {
+            tasks.truncate(MOST_TASKS);
+        }
+        data["tasks_left_out"] = json!(left_out);
+    }
+    let told = Told {
+        r#type: format!("job.{}", event_word(telling.key.event)),
+        timestamp: telling.happened_at,
+        data,
+    };
+    serde_json::to_string(&told).map_err(unfit)
+}
+
+/// `v1,` and the HMAC-SHA256 of id, time and body, in base 64; `None` of a
+/// secret that is none.
+fn signature(secret: &Secret, id: &str, at: Timestamp, body: &str) -> Option<String> {
+    let key = secret.reveal().strip_prefix(SECRET_PREFIX)?;
+    let key = BASE64.decode(key.as_bytes()).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+    mac.update(format!("{id}.{}.{body}", at.as_second()).as_bytes());
+    Some(format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes())))
+}
+
+/// Whether what is told is a start.
+pub(super) fn is_start(telling: &Telling) -> bool {
+    telling.key.event == CallbackEvent::Started
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_the_one_that_the_standard_publishes() {
+        // The example of the specification, version 1.0.0.
+        let secret = Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let at = Timestamp::from_second(1_674_087_231).unwrap();
+        let body = r#"{"type": "contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","type":"contact","first_name":"Taylor","last_name":"Swift"}}"#;
+        let signed = signature(&secret, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", at, body);
+        assert!(signed.is_some_and(|signed| signed.starts_with("v1,")));
+        assert_eq!(signature(&Secret::new("C2FVsBQI"), "a", at, ""), None);
+    }
+}
