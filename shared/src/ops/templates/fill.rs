@@ -143,7 +143,7 @@ impl<'a> Filler<'a> {
 /// Every placeholder in a value.
 pub fn holes(value: &Value) -> Result<Vec<Hole>, Problem> {
     let mut found = Vec::new();
-    collect(&mut found, String::new(), value)?;
+    collect(&mut found, "", value)?;
     Ok(found)
 }
 
@@ -158,20 +158,20 @@ pub struct Hole {
     pub is_whole: bool,
 }
 
-fn collect(found: &mut Vec<Hole>, at: String, value: &Value) -> Result<(), Problem> {
+fn collect(found: &mut Vec<Hole>, at: &str, value: &Value) -> Result<(), Problem> {
     match value {
         Value::String(said) => {
-            let pieces = pieces(said).map_err(|rule| Problem::invalid(at.clone(), rule))?;
+            let pieces = pieces(said).map_err(|rule| Problem::invalid(at, rule))?;
             let is_whole = pieces.len() == 1;
             for piece in pieces {
                 if let Piece::Hole(name) = piece {
-                    found.push(Hole { field: at.clone(), name: name.to_owned(), is_whole });
+                    found.push(Hole { field: at.to_owned(), name: name.to_owned(), is_whole });
                 }
             }
         }
         Value::Array(items) => {
             for (place, item) in items.iter().enumerate() {
-                collect(found, format!("{at}[{place}]"), item)?;
+                collect(found, &format!("{at}[{place}]"), item)?;
             }
         }
         Value::Object(fields) => {
@@ -181,7 +181,7 @@ fn collect(found: &mut Vec<Hole>, at: String, value: &Value) -> Result<(), Probl
                     let rule = "a placeholder stands for a value; it cannot be in a field's name";
                     return Err(Problem::invalid(at, rule));
                 }
-                collect(found, at, value)?;
+                collect(found, &at, value)?;
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
