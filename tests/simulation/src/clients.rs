@@ -10,6 +10,7 @@ use get_job::GetJob;
 use http::{HeaderName, header};
 use list_jobs::ListJobs;
 use put_queue::PutQueue;
+use retry_job::RetryJob;
 use serde_json::{Value, json};
 use shared::{job::ProjectId, ops::projects::NewProject};
 use submit_job::SubmitJob;
@@ -61,6 +62,7 @@ impl Client {
     /// Goes about its business for about so long.
     pub fn start(mut self, lasting: Duration) {
         let sim = Arc::clone(&self.host.sim);
+        self.host.watch.comes();
         sim.clone().spawn(Process::OUTSIDE, async move {
             let deeds = sim.roll(|dice| dice.u32(3..9));
             let pause = u64::try_from(lasting.as_millis()).unwrap_or(0) / u64::from(deeds);
@@ -69,11 +71,12 @@ impl Client {
                 sim.sleep(Duration::from_millis(wait)).await;
                 self.deed().await;
             }
+            self.host.watch.goes();
         });
     }
 
     async fn deed(&mut self) {
-        match self.host.sim.roll(|dice| dice.u32(0..16)) {
+        match self.host.sim.roll(|dice| dice.u32(0..17)) {
             0..6 => self.submit().await,
             6 | 7 => self.submit_again().await,
             8 | 9 => self.cancel().await,
@@ -81,6 +84,7 @@ impl Client {
             11 | 12 => self.queue().await,
             13 => self.list().await,
             14 => self.wait().await,
+            15 => self.retry().await,
             _ => self.pry().await,
         }
     }
@@ -175,6 +179,15 @@ impl Client {
     async fn cancel(&mut self) {
         let Some((place, id)) = self.some() else { return };
         let answer = self.insist(&Ask::of(CancelJob, &format!("/v1/jobs/{id}/cancel"))).await;
+        self.is_there(place, answer.as_ref());
+    }
+
+    /// Another run, of the first: asked for again, it is the same.
+    async fn retry(&mut self) {
+        let Some((place, id)) = self.some() else { return };
+        let all = self.host.sim.chance(300);
+        let ask = Ask::of(RetryJob, &format!("/v1/jobs/{id}/retry"));
+        let answer = self.insist(&ask.json(&json!({"all": all, "run": 1}))).await;
         self.is_there(place, answer.as_ref());
     }
 

@@ -22,12 +22,12 @@ use futures::{
 };
 use observe_attempt::ObserveAttempt;
 use shared::{
-    auth::Keyring,
+    conformance::memory::Memory,
     function::Reaction,
     job::AttemptKey,
     ops::sweep::{self, Wake},
-    platform::{Clock, Index, Key, Known, Mark, NoOutbox, ObjectKey, Objects, Platform, collect},
-    service::{Config, Limits, Service},
+    platform::{Clock, Index, Key, Known, Mark, ObjectKey, Objects, Platform, collect},
+    service::{Limits, Service},
     wire::Problem,
 };
 use sweep_jobs::{SweepJobs, Tick};
@@ -62,8 +62,8 @@ pub enum News {
         key: Key,
         /// Its places in the indexes, none if it is gone.
         marks: BTreeMap<Index, Mark>,
-        /// Whether it was not there before.
-        is_new: bool,
+        /// Whether it calls for something at once.
+        is_due: bool,
     },
     /// A container has changed.
     Seen(Known),
@@ -132,13 +132,11 @@ impl Host {
                 table: self.table.clone(),
                 objects: self.objects.clone(),
                 runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
-                outbox: Arc::new(NoOutbox("nobody is told")),
                 clock: Arc::clone(&self.clock),
             },
-            keyring: Keyring::new(&[7; 32]),
             limits: Limits { queue_live: 4, ..Limits::default() },
-            config: Config { public_url: "http://tarpon".into(), longest_wait_seconds: 60 },
-            backlog: Arc::default(),
+            // Knows nothing yet, and has the key that everybody has in memory.
+            ..Memory::new(0).service()
         }
     }
 
@@ -213,18 +211,16 @@ impl Host {
     /// What comes of what has happened.
     pub fn take(self: &Arc<Self>, news: News) {
         match news {
-            News::Changed { key, marks, is_new } => {
+            News::Changed { key, marks, is_due } => {
                 let this = Arc::clone(self);
                 let server = self.server().as_ref().map(|(process, _)| *process);
                 self.sim.spawn(Process::OUTSIDE, async move {
                     this.sim.dawdle(this.sim.weather().slow).await;
-                    // A server's feed dies with it, and its marks are exact.
+                    // A server's feed dies with it.
                     if server != this.server().as_ref().map(|(process, _)| *process) {
                         return;
                     }
-                    let is_new = is_new && this.kind == Kind::Aws;
-                    let now = this.sim.now();
-                    for wake in sweep::wakes(&key, &marks, is_new, now) {
+                    for wake in sweep::wakes(&key, &marks, is_due) {
                         this.post(&Message::Wake(wake));
                     }
                 });

@@ -17,6 +17,9 @@ pub fn is_at_rest(host: &Host) -> bool {
 /// What is under way, or owed.
 pub fn unrest(host: &Host) -> String {
     let mut left: Vec<String> = Vec::new();
+    if host.watch.clients() > 0 {
+        left.push("clients are about".into());
+    }
     let jobs = host.watch.jobs();
     left.extend(jobs.iter().filter(|job| job.ending().is_none()).map(still));
     left.extend(host.watch.slots().into_iter().map(|slot| format!("{slot} has a slot")));

@@ -1,8 +1,8 @@
 //! The table: in memory, and as unreliable as the one it stands for.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -31,6 +31,8 @@ pub struct SimTable {
     feed: UnboundedSender<News>,
     /// Since when indexes show where a row is now.
     shown: Mutex<BTreeMap<(Index, Key), Timestamp>>,
+    /// Sets in which somebody found no place.
+    refused: Mutex<BTreeSet<Key>>,
 }
 
 impl SimTable {
@@ -43,7 +45,8 @@ impl SimTable {
         feed: UnboundedSender<News>,
     ) -> Self {
         let inner = MemoryTable::new(clock);
-        SimTable { sim, kind, inner, watch, feed, shown: Mutex::default() }
+        let (shown, refused) = (Mutex::default(), Mutex::default());
+        SimTable { sim, kind, inner, watch, feed, shown, refused }
     }
 
     /// Every row that counts.
@@ -51,18 +54,16 @@ impl SimTable {
         self.inner.rows()
     }
 
-    /// Whether a set has members.
-    pub async fn holds(&self, key: &Key) -> Result<Vec<String>, TableError> {
-        self.inner.members(key).await
+    fn refused(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn write(&self, ops: Vec<Op>, most: Option<u32>) -> Result<(), TableError> {
-        self.sim.call("write", TableError::Unavailable, self.apply(ops, most)).await
+    async fn write(&self, ops: Vec<Op>) -> Result<(), TableError> {
+        self.sim.call("write", TableError::Unavailable, self.apply(ops)).await
     }
 
     /// Carries out all of it at once, and looks at what has become of things.
-    /// `most` is what a limit was when its queue was looked at.
-    async fn apply(&self, ops: Vec<Op>, most: Option<u32>) -> Result<(), TableError> {
+    async fn apply(&self, ops: Vec<Op>) -> Result<(), TableError> {
         let ops: Vec<Op> = ops.into_iter().filter_map(|op| self.broken(op)).collect();
         if ops.is_empty() {
             return Ok(());
@@ -73,8 +74,11 @@ impl SimTable {
         }
         let done = self.inner.commit(ops.clone()).await;
         self.sim.log(|| format!("commit {} {}", watch::named(&ops), said(&done)));
+        if let Err(TableError::Full(set)) = &done {
+            self.refused().insert(set.clone());
+        }
         done?;
-        self.watch.committed(self.sim.now(), &ops, most);
+        self.watch.committed(self.sim.now(), &ops);
         for (op, before) in ops.iter().zip(&before) {
             self.tell(op, before.as_ref());
         }
@@ -89,8 +93,17 @@ impl SimTable {
             Op::Check(..) | Op::Join { .. } => return,
         };
         self.lag(op.key(), before.map_or(&none, |row| &row.marks), marks);
-        let change =
-            News::Changed { key: op.key().clone(), marks: marks.clone(), is_new: before.is_none() };
+        let key = op.key().clone();
+        // Of a set only who found no place in it wants to know.
+        let wanted = !matches!(op, Op::Leave { .. }) || self.kind == Kind::Local;
+        if !wanted && !self.refused().remove(&key) {
+            return;
+        }
+        let now = self.sim.now();
+        let is_new = self.kind == Kind::Aws && before.is_none();
+        let mark = marks.get(&Index::Due);
+        let is_due = mark.is_some_and(|mark| is_new || mark.sort <= rows::due_sort(now));
+        let change = News::Changed { key, marks: marks.clone(), is_due };
         // Nobody listens any more once the world has come to its end.
         self.feed.unbounded_send(change).ok();
     }
@@ -119,7 +132,7 @@ impl SimTable {
         let is = |what| self.sim.is_broken(what);
         match op {
             Op::Join { key, member, .. } if is(Sabotage::NoLimit) => {
-                Some(Op::Join { key, member, limit: u32::MAX })
+                Some(Op::Join { key, member, limit: u32::MAX.into() })
             }
             Op::Put(key, Expect::Version(_), wanted)
                 if is(Sabotage::LostUpdates) && watch::is_job(&key) =>
@@ -164,7 +177,7 @@ impl Table for SimTable {
     }
 
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
-        self.write(ops, None).await
+        self.write(ops).await
     }
 
     async fn commit_staged(&self, staged: Staged) -> Result<(), TableError> {
@@ -174,22 +187,19 @@ impl Table for SimTable {
         }
         if self.sim.is_broken(Sabotage::SlotsFirst) {
             for op in after.drain(..) {
-                self.write(vec![op], None).await?;
+                self.write(vec![op]).await?;
             }
         }
         if self.kind == Kind::Local {
-            return self.write(Staged { before, ops, after }.into(), None).await;
+            return self.write(Staged { before, ops, after }.into()).await;
         }
-        let mut most = None;
         for op in before {
-            let key = op.key().clone();
-            self.write(vec![op], most).await?;
-            most = most.or(self.watch.limit(&key));
+            self.write(vec![op]).await?;
         }
-        self.write(ops, None).await?;
+        self.write(ops).await?;
         for op in after {
             // It may be missing though the rest is there.
-            self.write(vec![op], None).await.ok();
+            self.write(vec![op]).await.ok();
         }
         Ok(())
     }

@@ -12,11 +12,15 @@ use shared::{
     ops::{
         queues::Queue,
         rows::{self, QueueKey},
+        slots,
     },
-    platform::{Index, Key, Op, Wanted},
+    platform::{Index, Key, Op, SetLimit, SetSize, Wanted},
 };
 
 use crate::{executor::Sim, host::Kind, seen::Seen, transitions};
+
+/// The longest that a call may be under way.
+const A_CALL: SignedDuration = SignedDuration::from_mins(15);
 
 /// The account.
 pub struct Watch {
@@ -31,12 +35,15 @@ struct Account {
     jobs: BTreeMap<Key, Job>,
     /// Each name is used by one client, for one job.
     names: BTreeMap<(ProjectId, String), JobId>,
-    queues: BTreeMap<QueueKey, Queue>,
+    /// Each queue's settings, and since when.
+    queues: BTreeMap<QueueKey, Vec<(Timestamp, Queue)>>,
     slots: BTreeMap<QueueKey, BTreeSet<String>>,
     /// Whose user code may run.
     let_run: BTreeSet<AttemptId>,
     /// Whose user code has started, and how it ended.
     ran: BTreeMap<AttemptId, Option<bool>>,
+    /// Who is still about, and may ask for more.
+    clients: usize,
     seen: Seen,
 }
 
@@ -79,6 +86,21 @@ impl Watch {
         self.state().projects.push(project);
     }
 
+    /// Somebody comes who will ask for things.
+    pub fn comes(&self) {
+        self.state().clients += 1;
+    }
+
+    /// One of them will ask for nothing more.
+    pub fn goes(&self) {
+        self.state().clients -= 1;
+    }
+
+    /// How many are about.
+    pub fn clients(&self) -> usize {
+        self.state().clients
+    }
+
     /// The same month of another project's jobs, if it is a month of one's.
     pub fn neighbour(&self, partition: &str) -> Option<String> {
         let state = self.state();
@@ -94,19 +116,14 @@ impl Watch {
     /// Every queue from which nothing starts.
     pub fn paused(&self) -> Vec<QueueKey> {
         let state = self.state();
-        let paused = state.queues.iter().filter(|(_, queue)| queue.paused);
+        let paused = |all: &[(Timestamp, Queue)]| all.last().is_some_and(|(_, queue)| queue.paused);
+        let paused = state.queues.iter().filter(|(_, all)| paused(all));
         paused.map(|(key, _)| key.clone()).collect()
     }
 
     /// The queue that a job waits in.
     pub fn queue_of(&self, job: JobKey) -> Option<QueueKey> {
         self.state().jobs.get(&rows::job(job)).map(QueueKey::of)
-    }
-
-    /// The limit of the queue whose settings are at `key`.
-    pub fn limit(&self, key: &Key) -> Option<u32> {
-        let state = self.state();
-        state.queues.get(&queue_of(key)?).map(|queue| queue.limit)
     }
 
     /// Every job there is.
@@ -134,10 +151,9 @@ impl Watch {
         self.state().seen.clone()
     }
 
-    /// The changes have been made, together. `most` is what a limit was when
-    /// it was looked at, if that was before.
-    pub fn committed(&self, now: Timestamp, ops: &[Op], most: Option<u32>) {
-        let checked = self.state().commit(self.kind, now, ops, most);
+    /// The changes have been made, together.
+    pub fn committed(&self, now: Timestamp, ops: &[Op]) {
+        let checked = self.state().commit(self.kind, now, ops);
         if let Err(what) = checked {
             self.sim.violated(what);
         }
@@ -166,13 +182,7 @@ impl Watch {
 }
 
 impl Account {
-    fn commit(
-        &mut self,
-        kind: Kind,
-        now: Timestamp,
-        ops: &[Op],
-        most: Option<u32>,
-    ) -> Result<(), String> {
+    fn commit(&mut self, kind: Kind, now: Timestamp, ops: &[Op]) -> Result<(), String> {
         let mut left = Vec::new();
         for op in ops {
             match op {
@@ -181,7 +191,7 @@ impl Account {
                     if let Some(queue) = queue_of(key) {
                         let settings = serde_json::from_slice(&wanted.body);
                         let settings = settings.map_err(|error| format!("{key}: {error}"))?;
-                        self.queues.insert(queue, settings);
+                        self.queues.entry(queue).or_default().push((now, settings));
                     }
                 }
                 Op::Delete(key, _) => {
@@ -191,7 +201,7 @@ impl Account {
                     }
                 }
                 Op::Check(..) => {}
-                Op::Join { key, member, .. } => self.join(kind, key, member, most)?,
+                Op::Join { key, member, limit } => self.join(now, key, member, *limit)?,
                 Op::Leave { key, member } => {
                     let queue = rows::slots_of(key).ok_or_else(|| format!("the set {key}"))?;
                     self.slots.entry(queue).or_default().remove(member);
@@ -208,7 +218,7 @@ impl Account {
             }
         }
         for member in left {
-            let attempt: AttemptId = member.parse().map_err(|_| format!("the slot of {member}"))?;
+            let attempt = slots::attempt(member).ok_or_else(|| format!("the slot {member}"))?;
             if self.jobs.values().any(|job| job.id == attempt.job && job.is_live(attempt)) {
                 return Err(format!("{member} is live, and has given back its slot"));
             }
@@ -219,34 +229,42 @@ impl Account {
     fn have_slots(&self, job: &Job) -> Result<(), String> {
         let slots = self.slots.get(&QueueKey::of(job));
         for live in job.live_attempts() {
-            if !slots.is_some_and(|slots| slots.contains(&live.to_string())) {
+            let resources = job.tasks[live.task as usize].resources;
+            let member = slots::member(live, resources);
+            if !slots.is_some_and(|slots| slots.contains(&member)) {
                 return Err(format!("{live} is live without a slot"));
             }
         }
         Ok(())
     }
 
+    /// A limit holds if it was that of a queue which was not paused, when
+    /// whoever joins may have looked at it.
     fn join(
         &mut self,
-        kind: Kind,
+        now: Timestamp,
         key: &Key,
         member: &str,
-        most: Option<u32>,
+        limit: SetLimit,
     ) -> Result<(), String> {
         let queue = rows::slots_of(key).ok_or_else(|| format!("the set {key}"))?;
         let settings = self.queues.get(&queue).ok_or_else(|| format!("no queue {queue:?}"))?;
-        let limit = most.unwrap_or(0).max(settings.limit);
-        let paused = settings.paused && kind == Kind::Local;
+        let (known, earlier) = settings.split_last().ok_or("a queue without settings")?;
+        let lately = earlier.iter().zip(&settings[1..]).filter(|(_, next)| now < next.0 + A_CALL);
+        let mut held = lately.map(|(then, _)| &then.1).chain([&known.1]);
+        let is_held = held.any(|queue| queue.slots() == limit && !queue.paused);
         let slots = self.slots.entry(queue).or_default();
-        let grew = slots.insert(member.to_owned());
-        self.seen.fullest = self.seen.fullest.max(slots.len());
-        match grew {
-            true if slots.len() > limit as usize => {
-                Err(format!("{} slots are taken of {limit}", slots.len()))
-            }
-            true if paused => Err(format!("{member} starts from a paused queue")),
-            true | false => Ok(()),
+        if !slots.insert(member.to_owned()) {
+            return Ok(());
         }
+        self.seen.fullest = self.seen.fullest.max(slots.len());
+        if !is_held {
+            return Err(format!("{member} joins by {limit:?}, which is not the queue's"));
+        }
+        if !SetSize::of(&*slots).is_within(limit) {
+            return Err(format!("{} slots are taken, more than {limit:?}", slots.len()));
+        }
+        Ok(())
     }
 
     fn job(
@@ -258,7 +276,7 @@ impl Account {
     ) -> Result<(), String> {
         let job: Job =
             serde_json::from_slice(&wanted.body).map_err(|error| format!("{key}: {error}"))?;
-        marks_tell(kind, &job, wanted, !self.jobs.contains_key(key))?;
+        marks_tell(kind, &job, wanted, !self.jobs.contains_key(key), now)?;
         match self.jobs.get(key) {
             Some(before) => {
                 transitions::check(before, &job, now)
@@ -287,9 +305,18 @@ impl Account {
     }
 }
 
+/// How old a job is when it is marked as open, where that costs something.
+const YOUNG: SignedDuration = SignedDuration::from_mins(5);
+
 /// Whether the row's marks say what the job calls for: late never, early no
 /// more than the table has a use for.
-fn marks_tell(kind: Kind, job: &Job, wanted: &Wanted, is_new: bool) -> Result<(), String> {
+fn marks_tell(
+    kind: Kind,
+    job: &Job,
+    wanted: &Wanted,
+    is_new: bool,
+    now: Timestamp,
+) -> Result<(), String> {
     let marked = wanted.marks.get(&Index::Due).and_then(rows::due_of);
     let slack = SignedDuration::from_mins(1);
     let sound = match (job.due_at(), marked) {
@@ -302,7 +329,10 @@ fn marks_tell(kind: Kind, job: &Job, wanted: &Wanted, is_new: bool) -> Result<()
         (Some(_), None) | (None, Some(_)) => false,
     };
     let waits = wanted.marks.contains_key(&Index::Queue) != job.claims().is_empty();
-    let open = wanted.marks.contains_key(&Index::Open) == job.ending().is_none();
+    // Where a mark costs something, a young job has none.
+    let is_young = kind == Kind::Aws && now < job.id.created_at() + YOUNG;
+    let (is_open, is_listed) = (job.ending().is_none(), wanted.marks.contains_key(&Index::Open));
+    let open = is_open == is_listed || (is_young && !is_listed);
     if sound && waits && open {
         return Ok(());
     }

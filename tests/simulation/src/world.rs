@@ -152,7 +152,8 @@ impl World {
     fn release(&mut self) {
         for key in self.host.watch.paused() {
             let service = self.host.service();
-            let change = QueueChange { paused: Some(false), limit: Some(4) };
+            let change =
+                QueueChange { paused: Some(false), limit: Some(4), ..QueueChange::default() };
             let put = async move { queues::put(&service, &key, change).await.map(|_| ()) };
             self.executor.finish(put);
         }
