@@ -134,7 +134,7 @@ fn message() -> Message {
     Message { content_type: "text/plain", headers: Vec::new(), body: Bytes::from_static(b"x") }
 }
 
-const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const ONE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const TWO: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An outbox that may talk to `127.0.0.2` alone, and hears these addresses.

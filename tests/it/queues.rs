@@ -14,6 +14,7 @@ stories! {
         a_thousand_jobs_of_sixteen_clients_keep_the_limit_and_the_order,
         a_job_says_why_it_waits_and_how_many_are_before_it,
         a_limit_can_be_raised_and_lowered_while_jobs_wait,
+        what_runs_from_a_queue_has_no_more_together_than_it_may,
         a_dozen_jobs_keep_the_limit_and_the_order;
     aws:
         a_dozen_jobs_keep_the_limit_and_the_order;

@@ -227,8 +227,8 @@ mod tests {
         assert_eq!(put(r#"{"limit": 3}"#).await.expect(200).json()["callback"], shown);
         assert!(put(r#"{"callback": "no"}"#).await.expect(200).json()["callback"].is_null());
         for (callback, field) in [
-            (r#"7"#, "callback"),
-            (r#"{}"#, "callback.url"),
+            ("7", "callback"),
+            ("{}", "callback.url"),
             (r#"{"url": "ftp://example.com/"}"#, "callback.url"),
             (r#"{"url": "https://me@example.com/"}"#, "callback.url"),
             (r#"{"url": "https://example.com/", "secret": "hush"}"#, "callback.secret"),

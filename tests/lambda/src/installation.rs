@@ -176,8 +176,8 @@ impl Installation {
             let request = self.client.request(Method::POST, "/v1/jobs").json(&body);
             request.header("idempotency-key", &token)
         });
-        let id = answer.await.json()["id"].as_str().expect("a job has an id").to_owned();
-        id
+        let answer = answer.await.json();
+        answer["id"].as_str().expect("a job has an id").to_owned()
     }
 
     /// What is at `path`, asked for until it is told.
@@ -246,9 +246,14 @@ impl Installation {
         let mut text = String::new();
         for file in files.filter_map(Result::ok) {
             let log = std::fs::read_to_string(file.path()).unwrap_or_default();
+            text.push_str("--- ");
+            text.push_str(&file.file_name().to_string_lossy());
             let lines: Vec<_> = log.lines().filter(|line| !line.contains("_aws")).collect();
-            let end = lines[lines.len().saturating_sub(20)..].join("\n");
-            text += &format!("--- {}\n{end}\n", file.file_name().to_string_lossy());
+            for line in &lines[lines.len().saturating_sub(20)..] {
+                text.push('\n');
+                text.push_str(line);
+            }
+            text.push('\n');
         }
         text
     }

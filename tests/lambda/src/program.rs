@@ -31,7 +31,7 @@ use tokio::{
 use crate::wire::Wire;
 
 /// How long an invocation may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How an invocation went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

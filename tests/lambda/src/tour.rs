@@ -95,7 +95,7 @@ async fn names(client: &Client) {
     let key = client.post("/v1/keys", &json!({ "note": "other" })).await;
     assert!([200, 201].contains(&key.status), "{key:?}");
     client.get("/v1/keys").await.expect(200);
-    let id = key.json()["access_key_id"].as_str().unwrap().to_owned();
+    let id = key.json()["access_key_id"].as_str().expect("a key has an id").to_owned();
     let disabled = client.post(&format!("/v1/keys/{id}/disable"), &json!({})).await;
     assert!([200, 204].contains(&disabled.status), "{disabled:?}");
 }
