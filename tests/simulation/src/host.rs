@@ -127,16 +127,18 @@ impl Host {
 
     /// What a process that has just started is given.
     pub fn service(&self) -> Service {
+        // Knows nothing yet, and has the key that everybody has in memory.
+        let memory = Memory::new(0).service();
         Service {
             platform: Platform {
                 table: self.table.clone(),
                 objects: self.objects.clone(),
                 runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
                 clock: Arc::clone(&self.clock),
+                ..memory.platform
             },
             limits: Limits { queue_live: 4, ..Limits::default() },
-            // Knows nothing yet, and has the key that everybody has in memory.
-            ..Memory::new(0).service()
+            ..memory
         }
     }
 
