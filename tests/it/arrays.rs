@@ -61,7 +61,7 @@ async fn a_wide_task_is_cancelled_as_a_whole(world: &mut World) {
         (view["tasks"][0]["instances"]["running"] != json!(0)).then_some(())
     })
     .await;
-    client.cancel(&id).await.expect(200);
+    client.cancel(&id).await.expect(202);
     let view = client.finish_as(&id, "cancelled").await;
     assert_eq!(view["tasks"][0]["instances"]["stopped"], 1_000);
 }

@@ -130,8 +130,8 @@ async fn a_receiver_that_is_down_is_told_when_it_is_up_again() {
     // It fails twice more: once by itself, once by hand.
     callback(&world, &job, |it| it["tries"].as_array().is_some_and(|made| made.len() > 1)).await;
     for _ in 0..2 {
-        world.tarpon(&["callbacks", "redeliver", &job]).await.expect(0);
         let count = receiver.log("twice").await.len();
+        world.tarpon(&["callbacks", "redeliver", &job]).await.expect(0);
         until("another try", async || (receiver.log("twice").await.len() > count).then_some(()))
             .await;
     }

@@ -128,7 +128,7 @@ async fn an_operation_processes_a_picture(world: &mut World) {
     let (view, archive) = client.run(job).await;
     assert_eq!(view["state"], "succeeded", "{view:#}");
     let info: Value = serde_json::from_slice(archive.file("out/info.json")).unwrap();
-    assert_eq!((&info["result"]["width"], &info["result"]["format"]), (&json!(100), &json!("png")));
+    assert_eq!((&info["result"]["width"], &info["result"]["format"]), (&json!(100), &json!("PNG")));
     assert!(archive.file("out/picture").starts_with(b"\x89PNG"));
 }
 

@@ -17,7 +17,7 @@ use shared::{
 pub struct DescribeApi;
 
 /// Every action that may be described.
-const ACTIONS: [&dyn DynAction; 35] = [
+const ACTIONS: [&dyn DynAction; 37] = [
     &submit_job::SubmitJob,
     &try_job::TryJob,
     &get_job::GetJob,
@@ -29,6 +29,8 @@ const ACTIONS: [&dyn DynAction; 35] = [
     &get_output::GetOutput,
     &list_attempts::ListAttempts,
     &read_logs::ReadLogs,
+    &list_callbacks::ListCallbacks,
+    &redeliver_callback::RedeliverCallback,
     &issue_token::IssueToken,
     &create_upload::CreateUpload,
     &get_object::GetObject,

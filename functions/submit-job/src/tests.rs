@@ -49,7 +49,7 @@ async fn what_breaks_a_rule_is_refused_with_its_field_and_changes_nothing() {
         (r#"{"image": "a", "queue": "other"}"#, "queue"),
         (r#"{"image": "a", "priority": 1001}"#, "priority"),
         (r#"{"image": "a", "client_token": "a b"}"#, "client_token"),
-        (r#"{"image": "a", "callback": {}}"#, "callback"),
+        (r#"{"image": "a", "callback": {}}"#, "callback.url"),
         (r#"{"tasks": [{"image": "a", "colour": 1}]}"#, "tasks[0].colour"),
         (r#"{"tasks": [{"image": "a", "instances": 0}]}"#, "tasks[0].instances"),
     ] {

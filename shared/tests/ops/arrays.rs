@@ -280,12 +280,14 @@ async fn a_job_behind_a_wide_one_has_one_job_before_it() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_of_a_wide_job_that_was_removed() {
     let world = World::new().await;
-    let before = world.memory.table.rows().len();
+    // A lease stays for a while, for what may still come.
+    let count = || world.memory.table.rows().iter().filter(|row| !rows::is_lease(&row.key)).count();
+    let before = count();
     let job = world.submit(r#"{"image": "a", "instances": 300}"#).await.id;
     run(&world, job, |_| 0).await;
     jobs::delete(&world.service, world.of(job)).await.unwrap();
     world.settle().await;
-    assert_eq!(world.memory.table.rows().len(), before);
+    assert_eq!(count(), before);
 }
 
 /// A world in which a wide job has been run, and seven of its instances, of two

@@ -61,7 +61,8 @@ pub(super) async fn of(
 /// ended is still known.
 async fn view(service: &Service, job: &Job, telling: &Telling) -> Result<JobView, Problem> {
     if telling.key.run == job.run {
-        return jobs::view(service, job).await;
+        // How telling stands is not told: each try would say something else.
+        return Ok(JobView { callback: None, ..jobs::view(service, job).await? });
     }
     Ok(JobView {
         run: telling.key.run,
@@ -73,6 +74,7 @@ async fn view(service: &Service, job: &Job, telling: &Telling) -> Result<JobView
         retryable: None,
         started_at: telling.ending.is_none().then_some(telling.happened_at),
         ended_at: telling.ending.map(|_| telling.happened_at),
+        callback: None,
         ..JobView::of(job)
     })
 }
