@@ -41,7 +41,7 @@ start_ecs() {
 }
 
 deploy() {
-    "$python" "$root/infra/aws/deploy.py" --stack "$stack" --zips "$target/stand-ins/lambda" \
+    "$python" "$root/infra/aws/deploy.py" --stack "$stack" --zips "$target/zips" \
         AgentImage="$TARPON_TEST_AGENT" "$@" >"$folder/outputs"
 }
 

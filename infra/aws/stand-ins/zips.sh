@@ -8,7 +8,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 programs=$1
-zips=${CARGO_TARGET_DIR:-$root/target}/stand-ins/lambda
+zips=${CARGO_TARGET_DIR:-$root/target}/zips
 
 stripped=$(mktemp -d)
 trap 'rm -rf "$stripped"' EXIT

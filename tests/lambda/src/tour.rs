@@ -19,6 +19,8 @@ pub async fn every_function(installation: &Installation) {
     installation.client.get("/openapi.json").await.expect(200);
     installation.client.get("/healthz").await.expect(200);
     private(installation).await;
+    told(installation).await;
+    events(installation).await;
     installation.sweep().await;
 }
 
@@ -71,6 +73,59 @@ async fn private(installation: &Installation) {
     let job = installation.submit(installation.probe("say hi").with("image", "private")).await;
     let view = installation.finish(&job).await;
     assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
+}
+
+/// A job whose caller is told, which the guard of addresses does not let happen.
+async fn told(installation: &Installation) {
+    let client = &installation.client;
+    let callback = json!({ "url": "http://127.0.0.1:1/" });
+    let job = installation.submit(installation.probe("say hi").with("callback", callback)).await;
+    installation.finish(&job).await;
+    installation.invoke("deliver-callback", json!("due")).await.expect("whoever is due is told");
+    let attempts = client.get(&format!("/v1/jobs/{job}/attempts")).await.expect(200).json();
+    assert_eq!(attempts["attempts"][0]["state"], "succeeded", "{attempts:#}");
+    let path = format!("/v1/jobs/{job}/callbacks");
+    let callbacks = client.get(&path).await.expect(200).json();
+    assert!(callbacks["callbacks"][0]["tries"][0]["error"].is_string(), "{callbacks:#}");
+    let id = callbacks["callbacks"][0]["id"].as_str().expect("a callback has an id");
+    client.post(&format!("{path}/{id}/redeliver"), &json!({})).await.expect(202);
+}
+
+/// Events that jobs are made of, and what they are made by.
+async fn events(installation: &Installation) {
+    let client = &installation.client;
+    let template = json!({ "job": Value::from(installation.probe("say hi")) });
+    client.put("/v1/templates/hi", &template).await.expect(201);
+    client.get("/v1/templates/hi").await.expect(200);
+    client.get("/v1/templates").await.expect(200);
+    let trigger = json!({ "on": { "event": { "type": "a" } }, "template": "hi" });
+    client.put("/v1/triggers/hi", &trigger).await.expect(201);
+    let trigger = json!({ "on": { "object": { "bucket": "data" } }, "template": "hi" });
+    client.put("/v1/triggers/objects", &trigger).await.expect(201);
+    client.get("/v1/triggers/hi").await.expect(200);
+    client.get("/v1/triggers").await.expect(200);
+
+    let event = json!({ "specversion": "1.0", "id": "1", "source": "/tour", "type": "a" });
+    let request = client.request(Method::POST, "/v1/events").body(event.to_string());
+    let request = request.header("content-type", "application/cloudevents+json");
+    let made = send(request).await.expect(200).json();
+    let job = made["triggers"][0]["job"].as_str().expect("a job was made");
+    let job: Value = client.get(&format!("/v1/jobs/{job}")).await.expect(200).json();
+    let (project, job) = (&job["project_id"], &job["id"]);
+    installation.finish(job.as_str().expect("a job has an id")).await;
+    let created = json!({
+        "detail-type": "Object Created", "source": "aws.s3", "time": "2026-11-12T00:00:00Z",
+        "detail": { "object": {
+            "key": format!("{}/user/data/in", project.as_str().expect("a job has a project")),
+            "size": 4, "etag": "b57f9512698f4b09e608f4f2a65852e5", "sequencer": "617f08299329d189",
+        } },
+    });
+    installation.invoke("submit-from-event", created).await.expect("it makes a job");
+    let found = client.list("limit=1").await;
+    installation.finish(found[0]["id"].as_str().expect("a job has an id")).await;
+    for path in ["/v1/triggers/hi", "/v1/triggers/objects", "/v1/templates/hi"] {
+        client.delete(path).await.expect(204);
+    }
 }
 
 async fn objects(client: &Client) {
