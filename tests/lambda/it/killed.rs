@@ -57,6 +57,9 @@ async fn every_death(setup: Setup, function: &str, steps: &str, at_once: usize) 
 
 const SHORT: &str = "say hi then write /out/a x";
 
+/// Its archive does not go where the plan says.
+const LARGE: &str = "say hi then fill /out/a 2000000";
+
 macro_rules! deaths {
     ($($name:ident: $function:literal, $steps:expr, $least:literal;)+) => {
         $(
@@ -77,7 +80,7 @@ deaths! {
     a_job_outlives_who_starts_it: "dispatch-jobs", SHORT, 4;
     a_job_outlives_who_reads_its_plan: "read-plan", SHORT, 2;
     a_job_outlives_who_keeps_its_log: "append-logs", "say hi then sleep 4", 2;
-    a_job_outlives_who_grants_its_upload: "grant-upload", SHORT, 1;
+    a_job_outlives_who_grants_its_upload: "grant-upload", LARGE, 2;
     a_job_outlives_who_takes_its_report: "report-attempt", SHORT, 2;
 }
 
