@@ -273,14 +273,14 @@ async fn cost(table: &DynamoTable, meter: &Meter, ops: Vec<Op>) -> (f64, f64) {
     (table_units, index_units)
 }
 
-async fn metered() -> (Aws, Meter) {
+fn metered() -> (Aws, Meter) {
     let meter = Meter::default();
     (world::aws().metered(&meter), meter)
 }
 
 #[tokio::test]
 async fn a_small_row_costs_a_unit_and_one_for_each_index() {
-    let (aws, meter) = metered().await;
+    let (aws, meter) = metered();
     let table = world::table(&aws).await;
     let text = "a job's record repeats the same few words, ".repeat(40);
     let wanted = Wanted { body: text.into(), ..marked("1") };
@@ -296,7 +296,7 @@ async fn a_small_row_costs_a_unit_and_one_for_each_index() {
 
 #[tokio::test]
 async fn a_join_costs_no_more_the_more_there_are() {
-    let (aws, meter) = metered().await;
+    let (aws, meter) = metered();
     let table = world::table(&aws).await;
     let set = Key::new("slots#0192d5a57f2f7d4e8c1b0a9f8e7d6c5b#default", "live");
     let member = |n| format!("att-0192d5a57f2f7d4e8c1b0a9f8e7d6c5b-1-1-{n}-1*16000*65536");

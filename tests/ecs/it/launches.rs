@@ -42,7 +42,7 @@ async fn a_launch_in_other_words_is_the_same_launch() {
     // As after an update between the launch and its repetition.
     let mut config = stage.config.clone();
     config.service = "http://127.0.0.1:9".into();
-    let updated = stage.other(config).await;
+    let updated = stage.other(&config);
     let again = updated.launch(&launch).await.unwrap();
     assert_eq!(again, Launched { handle: first.handle });
     assert_eq!(stage.endpoint.tasks(), 1);
@@ -157,7 +157,7 @@ async fn a_task_that_cannot_start_says_whose_fault_it_is() {
     // An image that has no agent to put in place.
     let mut config = stage.config.clone();
     config.agent_image.clone_from(&stage.image().await.digest);
-    let broken = stage.other(config).await;
+    let broken = stage.other(&config);
     let launch = stage.script(3, "say up").await;
     let launched = broken.launch(&launch).await.unwrap();
     let known = shared::platform::Known { attempt: launch.attempt, handle: launched.handle };

@@ -34,7 +34,7 @@ async fn deployments_on_one_cluster_do_not_see_each_other() {
     let launch = running(&mut stage, 1).await;
     let mut config = stage.config.clone();
     config.instance = "other".into();
-    let other = stage.other(config).await;
+    let other = stage.other(&config);
     assert_eq!(other.list().await.unwrap(), []);
     other.stop(launch.attempt, true).await.unwrap();
     other.forget(launch.attempt).await.unwrap();

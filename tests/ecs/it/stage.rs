@@ -78,7 +78,7 @@ impl EcsStage {
             logs: None,
             disk_gib: None,
         };
-        let runtime = Arc::new(runtime(&endpoint, &config).await);
+        let runtime = Arc::new(runtime(&endpoint, &config));
         let pushed = registry.push(&engine).await;
         let image = runtime.resolve(ProjectId::new([7; 16]), &pushed, None).await.unwrap();
         let freed = watch::Sender::new(0);
@@ -86,8 +86,8 @@ impl EcsStage {
     }
 
     /// Another runtime on the same ECS, as of a deployment that says other things.
-    pub async fn other(&self, config: EcsConfig) -> EcsRuntime {
-        runtime(&self.endpoint, &config).await
+    pub fn other(&self, config: &EcsConfig) -> EcsRuntime {
+        runtime(&self.endpoint, config)
     }
 
     /// A launch of a stand-in that runs this shell code.
@@ -134,9 +134,9 @@ impl EcsStage {
     }
 }
 
-async fn runtime(endpoint: &Endpoint, config: &EcsConfig) -> EcsRuntime {
+fn runtime(endpoint: &Endpoint, config: &EcsConfig) -> EcsRuntime {
     let credentials = Credentials::new("test", "test", None, None, "tests");
-    let aws = Aws::new("us-east-1".into(), credentials, Some(endpoint.url().to_string()));
+    let aws = Aws::new("us-east-1".into(), credentials, Some(endpoint.url()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let images = RegistryConfig {
         guard: Guard::new(vec!["127.0.0.0/8".parse().unwrap()]),
@@ -191,6 +191,6 @@ impl Stage for EcsStage {
     }
 
     async fn restart(&mut self) {
-        self.runtime = Arc::new(runtime(&self.endpoint, &self.config).await);
+        self.runtime = Arc::new(runtime(&self.endpoint, &self.config));
     }
 }

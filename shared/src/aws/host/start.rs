@@ -31,13 +31,17 @@ const LAST_SECONDS: i64 = 2;
 /// what that and the way back may take. A function's URL waits to its end.
 const API_SECONDS: i64 = 28;
 
+type MakeObjects = fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects>;
+type MakeRuntime = fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>;
+type MakeOutbox = fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error>;
+
 /// What makes the ports that a function may have no use for: handed in, so that
 /// it is linked without their adapters, which are a third of a program.
 #[derive(Clone, Copy)]
 pub(super) struct Ports {
-    objects: fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects>,
-    runtime: fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>,
-    outbox: fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error>,
+    objects: MakeObjects,
+    runtime: MakeRuntime,
+    outbox: MakeOutbox,
 }
 
 impl Ports {
