@@ -35,21 +35,14 @@ impl Action for DeleteTemplate {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::{
-        conformance::memory::World,
-        ops::templates::{self, Draft},
-    };
+    use shared::conformance::memory::World;
 
     use super::DeleteTemplate;
 
     #[tokio::test(start_paused = true)]
     async fn a_template_is_forgotten_by_its_own_project_alone_and_an_operation_stays() {
         let world = World::new().await;
-        let job = json!({"image": "a"}).as_object().expect("an object").clone();
-        let draft = Draft { job, ..Draft::default() };
-        let put =
-            templates::put(&world.service, world.project, "t".parse().expect("a name"), draft);
-        put.await.expect("it is saved");
+        world.template("t", json!({"job": {"image": "a"}})).await;
 
         let theirs = world.neighbour().await.ask("/v1/templates/t").of(DeleteTemplate).await;
         theirs.refused(404, "not_found", "");

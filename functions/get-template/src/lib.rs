@@ -34,21 +34,14 @@ impl Action for GetTemplate {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::{
-        conformance::memory::World,
-        ops::templates::{self, Draft},
-    };
+    use shared::conformance::memory::World;
 
     use super::GetTemplate;
 
     #[tokio::test(start_paused = true)]
     async fn a_template_is_shown_to_its_project_and_an_operation_to_all() {
         let world = World::new().await;
-        let job = json!({"image": "a"}).as_object().expect("an object").clone();
-        let draft = Draft { job, ..Draft::default() };
-        let put =
-            templates::put(&world.service, world.project, "t".parse().expect("a name"), draft);
-        put.await.expect("it is saved");
+        world.template("t", json!({"job": {"image": "a"}})).await;
         let seen = world.ask("/v1/templates/t").of(GetTemplate).await.expect(200).json();
         assert_eq!(seen["job"], json!({"image": "a"}));
         let other = world.neighbour().await;

@@ -34,36 +34,17 @@ impl Action for GetTrigger {
 
 #[cfg(test)]
 mod tests {
-    use shared::{
-        conformance::memory::World,
-        ops::{templates, triggers},
-        wire::triggers::TriggerRequest,
-    };
+    use serde_json::json;
+    use shared::conformance::memory::World;
 
     use super::GetTrigger;
-
-    async fn trigger(world: &World) {
-        let job = serde_json::json!({"image": "a"});
-        let draft = templates::Draft {
-            job: job.as_object().expect("an object").clone(),
-            ..templates::Draft::default()
-        };
-        let name = || "t".parse().expect("a name");
-        let put = templates::put(&world.service, world.project, name(), draft);
-        put.await.expect("it is saved");
-        let asked: TriggerRequest = serde_json::from_value(serde_json::json!({
-            "on": {"schedule": {"cron": "0 3 * * *"}}, "template": "t",
-        }))
-        .expect("a trigger");
-        let draft = asked.draft().expect("a trigger");
-        let put = triggers::put(&world.service, world.project, name(), draft);
-        put.await.expect("it is made");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_trigger_is_shown_to_its_project_alone_with_its_last_job() {
         let world = World::new().await;
-        trigger(&world).await;
+        world.template("t", json!({"job": {"image": "a"}})).await;
+        let nightly = json!({"on": {"schedule": {"cron": "0 3 * * *"}}, "template": "t"});
+        world.trigger("t", nightly).await;
         let show = || world.ask("/v1/triggers/t").of(GetTrigger);
         let seen = show().await.expect(200).json();
         assert_eq!((seen.get("last_fired"), seen.get("last_error")), (None, None));

@@ -43,22 +43,15 @@ impl Action for ListTemplates {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::{
-        conformance::memory::World,
-        ops::templates::{self, Draft},
-    };
+    use shared::conformance::memory::World;
 
     use super::ListTemplates;
 
     #[tokio::test(start_paused = true)]
     async fn a_projects_own_template_hides_an_operation() {
         let world = World::new().await;
-        let job = json!({"image": "a"}).as_object().expect("an object").clone();
         for name in ["t", "PicProcess"] {
-            let draft = Draft { job: job.clone(), ..Draft::default() };
-            let put =
-                templates::put(&world.service, world.project, name.parse().expect("a name"), draft);
-            put.await.expect("it is saved");
+            world.template(name, json!({"job": {"image": "a"}})).await;
         }
         let seen = |view: serde_json::Value| {
             let all = view["templates"].as_array().expect("an array").clone();

@@ -44,42 +44,23 @@ impl Action for ListTriggers {
 
 #[cfg(test)]
 mod tests {
-    use shared::{
-        conformance::memory::World,
-        ops::{templates, triggers},
-        wire::triggers::TriggerRequest,
-    };
+    use serde_json::json;
+    use shared::conformance::memory::World;
 
     use super::ListTriggers;
-
-    async fn trigger(world: &World) {
-        let job = serde_json::json!({"image": "a"});
-        let draft = templates::Draft {
-            job: job.as_object().expect("an object").clone(),
-            ..templates::Draft::default()
-        };
-        let name = || "t".parse().expect("a name");
-        let put = templates::put(&world.service, world.project, name(), draft);
-        put.await.expect("it is saved");
-        let asked: TriggerRequest = serde_json::from_value(serde_json::json!({
-            "on": {"schedule": {"cron": "0 3 * * *"}}, "template": "t",
-        }))
-        .expect("a trigger");
-        let draft = asked.draft().expect("a trigger");
-        let put = triggers::put(&world.service, world.project, name(), draft);
-        put.await.expect("it is made");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_projects_triggers_are_listed() {
         let world = World::new().await;
-        trigger(&world).await;
+        world.template("t", json!({"job": {"image": "a"}})).await;
+        let nightly = json!({"on": {"schedule": {"cron": "0 3 * * *"}}, "template": "t"});
+        world.trigger("t", nightly).await;
         let seen = world.ask("/v1/triggers").of(ListTriggers).await.expect(200).json();
         assert_eq!(seen["triggers"][0]["name"], "t");
         assert!(seen["triggers"][0]["next_at"].is_string());
         let other = world.neighbour().await;
         let theirs = other.ask("/v1/triggers").of(ListTriggers).await.expect(200).json();
-        assert_eq!(theirs["triggers"], serde_json::json!([]));
+        assert_eq!(theirs["triggers"], json!([]));
         let answer = world.ask("/v1/triggers?x=1").of(ListTriggers).await;
         answer.refused(400, "invalid_field", "x");
         let answer = world.ask("/v1/triggers").nameless().of(ListTriggers).await;

@@ -78,30 +78,17 @@ mod tests {
     use shared::{
         conformance::memory::{Answer, World},
         ops::{templates, triggers},
-        wire::triggers::TriggerRequest,
     };
 
     use super::PostEvent;
 
     async fn trigger(world: &World, name: &str, on: Value) {
         let job = json!({"image": "a", "command": ["${x}"]});
-        let draft = templates::Draft {
-            description: None,
-            parameters: serde_json::from_value(json!({"x": {"type": "string"}}))
-                .expect("parameters"),
-            job: job.as_object().expect("an object").clone(),
-        };
-        let put =
-            templates::put(&world.service, world.project, "t".parse().expect("a name"), draft);
-        put.await.expect("it is saved");
-        let asked: TriggerRequest = serde_json::from_value(json!({
-            "on": {"event": on}, "template": "t", "parameters": {"x": "${event.data.x}"},
-        }))
-        .expect("a trigger");
-        let draft = asked.draft().expect("a trigger");
-        let put =
-            triggers::put(&world.service, world.project, name.parse().expect("a name"), draft);
-        put.await.expect("it is made");
+        let parameters = json!({"x": {"type": "string"}});
+        world.template("t", json!({"parameters": parameters, "job": job})).await;
+        let parameters = json!({"x": "${event.data.x}"});
+        let asked = json!({"on": {"event": on}, "template": "t", "parameters": parameters});
+        world.trigger(name, asked).await;
     }
 
     async fn post(world: &World, event: Value) -> Answer {

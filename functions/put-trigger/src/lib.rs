@@ -50,24 +50,15 @@ impl Action for PutTrigger {
 
 #[cfg(test)]
 mod tests {
-    use shared::{
-        conformance::memory::World,
-        ops::templates::{self, Draft},
-    };
+    use serde_json::json;
+    use shared::conformance::memory::World;
 
     use super::PutTrigger;
 
     async fn template(world: &World) {
-        let job = serde_json::json!({"image": "a", "command": ["${x}"]});
-        let parameters = serde_json::json!({"x": {"type": "string", "default": "none"}});
-        let draft = Draft {
-            description: None,
-            parameters: serde_json::from_value(parameters).expect("parameters"),
-            job: job.as_object().expect("an object").clone(),
-        };
-        let put =
-            templates::put(&world.service, world.project, "t".parse().expect("a name"), draft);
-        put.await.expect("it is saved");
+        let parameters = json!({"x": {"type": "string", "default": "none"}});
+        let job = json!({"image": "a", "command": ["${x}"]});
+        world.template("t", json!({"parameters": parameters, "job": job})).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,14 +3,12 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::signed::{CallError, Service, SignedCalls};
+use super::signed::{CallError, SQS, SignedCalls};
 use crate::{
     job::Name,
     outbox::HttpOutbox,
     platform::{Message, Outbox, OutboxError, Receipt, Recipient},
 };
-
-const SQS: Service = Service { name: "sqs", host: "sqs", target: "AmazonSQS", json: "1.0" };
 
 /// A message queue of SQS.
 #[derive(Clone, Debug, PartialEq, Eq)]

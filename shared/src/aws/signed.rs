@@ -48,6 +48,9 @@ pub(super) const SECRETS: Service = Service {
     json: "1.1",
 };
 
+/// Simple Queue Service.
+pub const SQS: Service = Service { name: "sqs", host: "sqs", target: "AmazonSQS", json: "1.0" };
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {

@@ -11,6 +11,7 @@ use super::{
     Resources, RetryRules,
     array::{self, Rules},
     attempt::later,
+    duty,
     duty::{Due, Duty},
     event::AttemptEvent,
 };
@@ -295,17 +296,12 @@ impl Chunk {
     /// When a sweep should look at this chunk next; `None` if nothing is owed
     /// that time would bring about.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let timed = self.owes().into_iter().filter(|due| !matches!(due.duty, Duty::Claim(_)));
-        timed.map(|due| due.at).min()
+        duty::due_at(&self.owes())
     }
 
     /// The attempts that want a slot, in the order in which they should start.
     pub fn claims(&self) -> Vec<AttemptId> {
-        let claim = |due: Due| match due.duty {
-            Duty::Claim(attempt) => Some(attempt),
-            _ => None,
-        };
-        self.owes().into_iter().filter_map(claim).collect()
+        duty::claims(&self.owes())
     }
 
     /// The attempts that are live.

@@ -49,3 +49,19 @@ pub struct Due {
     /// What.
     pub duty: Duty,
 }
+
+/// When a sweep should look at who owes this; `None` if nothing is owed that
+/// time would bring about.
+pub(super) fn due_at(owed: &[Due]) -> Option<Timestamp> {
+    let timed = owed.iter().filter(|due| !matches!(due.duty, Duty::Claim(_)));
+    timed.map(|due| due.at).min()
+}
+
+/// The attempts that want a slot, in the order in which they should start.
+pub(super) fn claims(owed: &[Due]) -> Vec<AttemptId> {
+    let claim = |due: &Due| match due.duty {
+        Duty::Claim(attempt) => Some(attempt),
+        _ => None,
+    };
+    owed.iter().filter_map(claim).collect()
+}

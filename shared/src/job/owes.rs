@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{AttemptId, Due, Duty, ImageState, Job, Members, Phase, Task, array};
+use super::{AttemptId, Due, Duty, ImageState, Job, Members, Phase, Task, array, duty};
 
 impl Job {
     /// What the job still calls for, and from when on a sweep should see to it.
@@ -41,17 +41,12 @@ impl Job {
     /// When a sweep should look at this job next; `None` if nothing is owed
     /// that time would bring about.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let timed = self.owes().into_iter().filter(|due| !matches!(due.duty, Duty::Claim(_)));
-        timed.map(|due| due.at).min()
+        duty::due_at(&self.owes())
     }
 
     /// The attempts that want a slot, in the order in which they should start.
     pub fn claims(&self) -> Vec<AttemptId> {
-        let claim = |due: Due| match due.duty {
-            Duty::Claim(attempt) => Some(attempt),
-            _ => None,
-        };
-        self.owes().into_iter().filter_map(claim).collect()
+        duty::claims(&self.owes())
     }
 
     /// Images are looked up at once, for tasks that are not ready yet too, so

@@ -10,14 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    callbacks::{self, QueueCallback},
-    chunks,
+    callbacks, chunks,
     jobs::{self, Filter},
     rows::{self, QueueKey},
     slots,
 };
 use crate::{
-    job::{AttemptId, AttemptKey, Name, ProjectId, Resources, TaskSpec},
+    job::{AttemptId, AttemptKey, CallbackSpec, Name, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
     wire::{Problem, callback::CallbackChoice, submit::Submission, views::QueueView},
@@ -54,7 +53,7 @@ pub struct Queue {
     pub resources: Option<Resources>,
     /// Who is told of its jobs, where they do not say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback: Option<QueueCallback>,
+    pub callback: Option<CallbackSpec>,
     /// When it was made.
     pub created_at: Timestamp,
 }

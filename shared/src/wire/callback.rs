@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::{Problem, request::misfit, submit::parse_name};
 use crate::{
     auth::Secret,
-    job::{Callback, CallbackEvent, CallbackFormat, CallbackTarget, Job, JobKey},
-    ops::callbacks::{self, Kept, QueueCallback, State, Try},
+    job::{Callback, CallbackEvent, CallbackFormat, CallbackSpec, CallbackTarget, Job, JobKey},
+    ops::callbacks::{self, Kept, State, Try},
 };
 
 /// What a secret starts with (Standard Webhooks).
@@ -302,7 +302,7 @@ pub struct QueueCallbackView {
 
 impl QueueCallbackView {
     /// What may be shown of it.
-    pub fn of(callback: &QueueCallback) -> Self {
+    pub fn of(callback: &CallbackSpec) -> Self {
         let (url, message_queue) = match &callback.to {
             CallbackTarget::Url(url) => (Some(url.clone()), None),
             CallbackTarget::MessageQueue(name) => (None, Some(name.to_string())),

@@ -8,8 +8,8 @@ use shared::{
     aws::{
         config::Aws,
         meter::{Meter, Reading},
-        signed::SignedCalls,
-        table::{CALLS, DynamoTable, REFUSED, Refused, Reminder, Reminders, SQS},
+        signed::{SQS, SignedCalls},
+        table::{CALLS, DynamoTable, REFUSED, Refused, Reminder, Reminders},
     },
     platform::{Expect, Index, Key, Mark, Op, Query, Table, TableError, Wanted, due_sort},
 };

@@ -6,15 +6,12 @@ use serde_json::Value;
 
 use super::{
     Common,
-    client::Repeat,
     entry::Session,
+    pages::Listing,
     problem::Failure,
-    table::{Table, between, bytes, short},
-    views::{Attempt, Attempts, words},
+    table::{between, bytes, short},
+    views::{Attempt, words},
 };
-
-/// The most rows of one page.
-const PAGE: usize = 100;
 
 /// List every attempt of a job
 #[derive(clap::Args, Debug)]
@@ -54,41 +51,15 @@ pub struct Args {
 
 /// Lists them; as JSON an attempt a line, as the pages come.
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
-    let mut left = if args.all { usize::MAX } else { args.limit };
-    let mut cursor: Option<String> = None;
-    let mut table =
-        Table::new(&["RUN", "TASK", "INSTANCE", "ATTEMPT", "STATE", "WHY", "TOOK", "ARCHIVE"]);
-    while left > 0 {
-        let mut query = args.filters();
-        query.push(("limit", left.min(PAGE).to_string()));
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let request = session.client.get(&["v1", "jobs", &args.job, "attempts"])?.query(&query);
-        let page = session.client.json::<Attempts>(request, Repeat::Safe).await?.value;
-        left = left.saturating_sub(page.attempts.len());
-        for attempt in &page.attempts {
-            if session.json {
-                session.screen.json(attempt)?;
-            } else {
-                table.row(row(attempt, session.now)?);
-            }
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if session.json {
-        return Ok(());
-    }
-    if table.is_empty() {
-        session.screen.note("no attempts yet");
-        return Ok(());
-    }
-    session.screen.print(table.render().as_bytes())?;
-    if cursor.is_some() {
-        session.screen.note("there are more: --limit N or --all shows them");
-    }
-    Ok(())
+    let listing = Listing {
+        path: &["v1", "jobs", &args.job, "attempts"],
+        filters: args.filters(),
+        most: if args.all { usize::MAX } else { args.limit },
+        field: "attempts",
+        columns: ["RUN", "TASK", "INSTANCE", "ATTEMPT", "STATE", "WHY", "TOOK", "ARCHIVE"],
+        none: "no attempts yet",
+    };
+    listing.print(session, |attempt| row(attempt, session.now)).await
 }
 
 impl Args {

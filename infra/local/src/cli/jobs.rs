@@ -6,16 +6,13 @@ use serde_json::Value;
 
 use super::{
     Common,
-    client::Repeat,
     entry::Session,
+    pages::Listing,
     problem::Failure,
-    table::{Table, ago, between, short},
+    table::{ago, between, short},
     values,
-    views::{Job, Jobs, words},
+    views::{Job, words},
 };
-
-/// The most rows of one page.
-const PAGE: usize = 100;
 
 /// List jobs, newest first
 #[derive(clap::Args, Debug)]
@@ -56,41 +53,15 @@ pub struct Args {
 
 /// Lists them; as JSON a job a line, as the pages come.
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
-    let mut left = if args.all { usize::MAX } else { args.limit };
-    let mut cursor: Option<String> = None;
-    let mut table =
-        Table::new(&["ID", "NAME", "STATE", "WAITING FOR", "IMAGE", "CREATED", "DURATION"]);
-    while left > 0 {
-        let mut query = args.filters();
-        query.push(("limit", left.min(PAGE).to_string()));
-        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let request = session.client.get(&["v1", "jobs"])?.query(&query);
-        let page = session.client.json::<Jobs>(request, Repeat::Safe).await?.value;
-        left = left.saturating_sub(page.jobs.len());
-        for job in &page.jobs {
-            if session.json {
-                session.screen.json(job)?;
-            } else {
-                table.row(row(job, session.now)?);
-            }
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if session.json {
-        return Ok(());
-    }
-    if table.is_empty() {
-        session.screen.note("no jobs");
-        return Ok(());
-    }
-    session.screen.print(table.render().as_bytes())?;
-    if cursor.is_some() {
-        session.screen.note("there are more: --limit N or --all shows them");
-    }
-    Ok(())
+    let listing = Listing {
+        path: &["v1", "jobs"],
+        filters: args.filters(),
+        most: if args.all { usize::MAX } else { args.limit },
+        field: "jobs",
+        columns: ["ID", "NAME", "STATE", "WAITING FOR", "IMAGE", "CREATED", "DURATION"],
+        none: "no jobs",
+    };
+    listing.print(session, |job| row(job, session.now)).await
 }
 
 impl Args {

@@ -12,7 +12,9 @@ mod views;
 
 mod client;
 mod download;
+mod pages;
 mod progress;
+mod saved;
 mod table;
 mod upload;
 

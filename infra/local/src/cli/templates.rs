@@ -1,9 +1,7 @@
 //! `tarpon templates`: saved jobs with parameters.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
-use clap::Subcommand;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -12,9 +10,13 @@ use super::{
     client::Repeat,
     entry::Session,
     problem::Failure,
+    saved::{self, Action},
     table::{Table, ago},
     views::{Template, Templates},
 };
+
+/// Where they are.
+const KIND: &str = "templates";
 
 /// Save jobs with parameters, to be submitted by name
 #[derive(clap::Args, Debug)]
@@ -39,71 +41,20 @@ pub struct Args {
     pub common: Common,
 }
 
-/// What to do with templates.
-#[derive(Debug, Subcommand)]
-pub enum Action {
-    /// List them
-    #[command(visible_alias = "list")]
-    Ls,
-    /// Save one, or replace it
-    Put {
-        /// Its name
-        name: String,
-
-        /// The file that it is in, as JSON (`-` is standard input)
-        file: PathBuf,
-    },
-    /// Print one as JSON
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Forget one
-    Rm {
-        /// Its name
-        name: String,
-    },
-}
-
 /// Does it.
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
     match args.action.unwrap_or(Action::Ls) {
         Action::Ls => list(session).await,
         Action::Put { name, file } => {
-            let body = object(&file)?;
-            let request = session.client.request(Method::PUT, &["v1", "templates", &name])?;
-            let put = session.client.json::<Template>(request.json(&body), Repeat::Safe).await?;
+            let put = saved::put::<Template>(session, KIND, &name, &file).await?;
             if session.json {
                 return session.screen.json(&put.json);
             }
             session.screen.line(&format!("template {} is saved", put.value.name))
         }
-        Action::Show { name } => {
-            let request = session.client.get(&["v1", "templates", &name])?;
-            let shown = session.client.json::<Template>(request, Repeat::Safe).await?;
-            if session.json {
-                return session.screen.json(&shown.json);
-            }
-            session.screen.print(format!("{:#}\n", shown.json).as_bytes())
-        }
-        Action::Rm { name } => {
-            session.client.delete(&["v1", "templates", &name]).await?;
-            session.screen.note(&format!("{name} is forgotten"));
-            Ok(())
-        }
+        Action::Show { name } => saved::show(session, KIND, &name).await,
+        Action::Rm { name } => saved::forget(session, KIND, &name).await,
     }
-}
-
-/// The JSON object in a file.
-pub(super) fn object(file: &std::path::Path) -> Result<Map<String, Value>, Failure> {
-    let (text, name) = if file.as_os_str() == "-" {
-        (std::io::read_to_string(std::io::stdin()), "standard input".to_owned())
-    } else {
-        (std::fs::read_to_string(file), file.display().to_string())
-    };
-    let text = text.map_err(|error| Failure::file(format!("{name} cannot be read"), error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::Usage(format!("{name} is no JSON object: {error}")))
 }
 
 /// Values as a command line gives them, in the types that the template's

@@ -1,9 +1,5 @@
 //! `tarpon triggers`: jobs that are submitted when something happens.
 
-use std::path::PathBuf;
-
-use clap::Subcommand;
-use reqwest::Method;
 use serde::Deserialize;
 
 use super::{
@@ -11,10 +7,13 @@ use super::{
     client::Repeat,
     entry::Session,
     problem::Failure,
+    saved::{self, Action},
     table::{Table, ago},
-    templates::object,
     views::{Trigger, Triggers},
 };
+
+/// Where they are.
+const KIND: &str = "triggers";
 
 /// Submit jobs when something happens: an object is written, a time comes, an
 /// event is posted
@@ -43,40 +42,12 @@ pub struct Args {
     pub common: Common,
 }
 
-/// What to do with triggers.
-#[derive(Debug, Subcommand)]
-pub enum Action {
-    /// List them
-    #[command(visible_alias = "list")]
-    Ls,
-    /// Make one, or replace it
-    Put {
-        /// Its name
-        name: String,
-
-        /// The file that it is in, as JSON (`-` is standard input)
-        file: PathBuf,
-    },
-    /// Print one as JSON
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Forget one
-    Rm {
-        /// Its name
-        name: String,
-    },
-}
-
 /// Does it.
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
     match args.action.unwrap_or(Action::Ls) {
         Action::Ls => list(session).await,
         Action::Put { name, file } => {
-            let body = object(&file)?;
-            let request = session.client.request(Method::PUT, &["v1", "triggers", &name])?;
-            let put = session.client.json::<Trigger>(request.json(&body), Repeat::Safe).await?;
+            let put = saved::put::<Trigger>(session, KIND, &name, &file).await?;
             if session.json {
                 return session.screen.json(&put.json);
             }
@@ -84,19 +55,8 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
             let next = next_at.map_or_else(String::new, |next| format!(", next at {next}"));
             session.screen.line(&format!("trigger {name} is saved{next}"))
         }
-        Action::Show { name } => {
-            let request = session.client.get(&["v1", "triggers", &name])?;
-            let shown = session.client.json::<Trigger>(request, Repeat::Safe).await?;
-            if session.json {
-                return session.screen.json(&shown.json);
-            }
-            session.screen.print(format!("{:#}\n", shown.json).as_bytes())
-        }
-        Action::Rm { name } => {
-            session.client.delete(&["v1", "triggers", &name]).await?;
-            session.screen.note(&format!("{name} is forgotten"));
-            Ok(())
-        }
+        Action::Show { name } => saved::show(session, KIND, &name).await,
+        Action::Rm { name } => saved::forget(session, KIND, &name).await,
     }
 }
 

@@ -135,20 +135,6 @@ pub fn words(word: &str) -> String {
     clean(word).replace('_', " ")
 }
 
-/// A page of jobs, each as it came.
-#[derive(Deserialize)]
-pub struct Jobs {
-    pub jobs: Vec<serde_json::Value>,
-    pub next: Option<String>,
-}
-
-/// A page of attempts, each as it came.
-#[derive(Deserialize)]
-pub struct Attempts {
-    pub attempts: Vec<serde_json::Value>,
-    pub next: Option<String>,
-}
-
 /// An attempt.
 #[derive(Deserialize, Default)]
 #[serde(default)]

@@ -21,5 +21,5 @@ mod sets;
 pub use dynamo::DynamoTable;
 pub use layout::{CALLS, INDEXES, IndexLayout, KEY, Place, TTL};
 pub use refused::Refused;
-pub use reminders::{Reminder, Reminders, SQS};
+pub use reminders::{Reminder, Reminders};
 pub use sets::REFUSED;

@@ -9,12 +9,9 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::{
-    aws::signed::{Service, SignedCalls},
+    aws::signed::{SQS, SignedCalls},
     platform::{Clock, Key},
 };
-
-/// Simple Queue Service, as it is called.
-pub const SQS: Service = Service { name: "sqs", host: "sqs", target: "AmazonSQS", json: "1.0" };
 
 /// What comes due later than this, the minute's sweep finds as soon.
 pub(super) const REACH: SignedDuration = SignedDuration::from_secs(50);

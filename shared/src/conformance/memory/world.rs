@@ -18,10 +18,13 @@ use crate::{
     auth::Secret,
     function::{Action, Route},
     job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
-    ops::{attempts, callbacks, chunks, jobs, logs, projects, submit, sweep},
+    ops::{attempts, callbacks, chunks, jobs, logs, projects, submit, sweep, templates, triggers},
     platform::{Clock, GrantMethod, Objects, Put, collect, one_chunk},
     service::Service,
-    wire::{Body, Caller, Reply, Request, submit::JobRequest},
+    wire::{
+        Body, Caller, Reply, Request, submit::JobRequest, templates::TemplateRequest,
+        triggers::TriggerRequest,
+    },
 };
 
 /// A project, and everything it takes to use it.
@@ -105,6 +108,20 @@ impl World {
         let submission = job.check(tasks, &self.service.limits).unwrap();
         let bytes = json.as_bytes();
         submit::submit(&self.service, self.project, submission, bytes, None).await.unwrap().job
+    }
+
+    /// A template of this name and JSON, saved.
+    pub async fn template(&self, name: &str, json: Value) {
+        let asked: TemplateRequest = serde_json::from_value(json).unwrap();
+        let name = name.parse().unwrap();
+        templates::put(&self.service, self.project, name, asked.into()).await.unwrap();
+    }
+
+    /// A trigger of this name and JSON, made.
+    pub async fn trigger(&self, name: &str, json: Value) {
+        let asked: TriggerRequest = serde_json::from_value(json).unwrap();
+        let (name, draft) = (name.parse().unwrap(), asked.draft().unwrap());
+        triggers::put(&self.service, self.project, name, draft).await.unwrap();
     }
 
     /// Does everything that is due, and what that has made due.

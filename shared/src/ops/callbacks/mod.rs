@@ -9,5 +9,4 @@ mod xml;
 pub use deliver::{deliver, due, sweep};
 pub use kept::{Kept, State, Try, list, redeliver, state_of};
 pub use message::id;
-pub use settings::QueueCallback;
 pub(super) use settings::{for_job, for_queue, request};

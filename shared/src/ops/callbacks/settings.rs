@@ -1,7 +1,6 @@
 //! Whom to tell, and by which secrets he knows us: a job's own settings, or
 //! those of its queue.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,21 +17,6 @@ use crate::{
         callback::{CallbackChoice, CallbackSettings, event_word},
     },
 };
-
-/// A queue's callback: of the jobs in it that have no settings of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueueCallback {
-    /// Where the messages go; never to what another queue says.
-    pub to: CallbackTarget,
-    /// What they are signed with, the newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub secrets: Vec<Sealed>,
-    /// Whether starts are told as well.
-    #[serde(default)]
-    pub started: bool,
-    /// What they look like.
-    pub format: CallbackFormat,
-}
 
 /// What it takes to tell somebody.
 pub(super) struct Settings {
@@ -64,7 +48,7 @@ pub(in crate::ops) fn for_job(
     service: &Service,
     key: JobKey,
     choice: &CallbackChoice,
-    queue: Option<&QueueCallback>,
+    queue: Option<&CallbackSpec>,
 ) -> Result<Option<CallbackSpec>, Problem> {
     match choice {
         CallbackChoice::Nobody => Ok(None),
@@ -75,13 +59,7 @@ pub(in crate::ops) fn for_job(
             format: queue.format,
         })),
         CallbackChoice::Own(settings) => {
-            is_allowed(service, settings)?;
-            Ok(Some(CallbackSpec {
-                to: settings.to.clone(),
-                secrets: seal(service, &settings.secrets, |place| job_scope(key, place)),
-                started: settings.started,
-                format: settings.format,
-            }))
+            sealed(service, settings, |place| job_scope(key, place)).map(Some)
         }
     }
 }
@@ -91,10 +69,17 @@ pub(in crate::ops) fn for_queue(
     service: &Service,
     key: &QueueKey,
     settings: &CallbackSettings,
-) -> Result<QueueCallback, Problem> {
+) -> Result<CallbackSpec, Problem> {
+    sealed(service, settings, |place| queue_scope(key.project, &key.name, place))
+}
+
+fn sealed(
+    service: &Service,
+    settings: &CallbackSettings,
+    scope: impl Fn(usize) -> String,
+) -> Result<CallbackSpec, Problem> {
     is_allowed(service, settings)?;
-    let scope = |place| queue_scope(key.project, &key.name, place);
-    Ok(QueueCallback {
+    Ok(CallbackSpec {
         to: settings.to.clone(),
         secrets: seal(service, &settings.secrets, scope),
         started: settings.started,
