@@ -314,9 +314,11 @@ URL = """  {id}Url:
 """
 
 OUTPUT = """  {id}Url:
-    Description: {name} by its own URL, for callers that wait longer than the API lets them.
+    Description: {name} by its own URL, {why}.
     Value: !GetAtt {id}Url.FunctionUrl
 """
+WAITS = "for callers that wait longer than the API lets them"
+SPEAKS = "the endpoint that its clients are given"
 
 # What no route is for is answered in our words, too.
 UNKNOWN = """  # What no other route is for: every function answers that there is no such path.
@@ -342,10 +344,19 @@ def route(name):
     return found and (found.group(1).upper(), re.sub(r"\{\*(\w+)\}", r"{\1+}", found.group(2)))
 
 
+def is_dialect(name):
+    """Whether it speaks a foreign API: at a URL of its own, and nowhere else."""
+    return name.startswith("dialect-")
+
+
+def has_url(name):
+    return name in PATIENT or is_dialect(name)
+
+
 def function(name):
     id, grants = identifier(name), FUNCTIONS[name]
     statements = ALWAYS + [statement for grant in grants for statement in GRANTS[grant]]
-    timeout = 900 if name in PATIENT else SECONDS.get(name)
+    timeout = 900 if has_url(name) else SECONDS.get(name)
     more = f"      Timeout: {timeout}\n" if timeout else ""
     if name in AGENTS:
         more += (
@@ -355,7 +366,8 @@ def function(name):
     found = route(name)
     if name in TELLS:
         more += CALLBACKS
-    runs = (not found and name not in TELLS) or name in LOOKS_UP
+    reacts = not found and not is_dialect(name)
+    runs = (reacts and name not in TELLS) or name in LOOKS_UP
     if runs or "reminds" in grants:
         more += VARIABLES
     if "reminds" in grants:
@@ -366,6 +378,8 @@ def function(name):
     text = FUNCTION.format(
         id=id, name=name, description=described(name), more=more, statements=lines
     )
+    if is_dialect(name):
+        return text + URL.format(id=id)
     if not found or name in OPERATORS:
         return text
     method, path = found
@@ -377,7 +391,8 @@ def function(name):
 
 def hosts_objects(name):
     """Whether the program is linked with what its rights are for."""
-    return "serve_with_objects" in (FOLDERS / name / "src" / "main.rs").read_text()
+    main = (FOLDERS / name / "src" / "main.rs").read_text()
+    return "serve_with_objects" in main or "serve_dialect" in main
 
 
 def may_see_objects(name):
@@ -388,11 +403,16 @@ def template():
     folders = sorted(path.name for path in FOLDERS.iterdir() if (path / "Cargo.toml").exists())
     if sorted(FUNCTIONS) != folders:
         sys.exit(f"functions.py: its table and the folders differ: {set(folders) ^ set(FUNCTIONS)}")
-    wrong = [n for n in FUNCTIONS if route(n) and hosts_objects(n) != may_see_objects(n)]
+    answers = [n for n in FUNCTIONS if route(n) or is_dialect(n)]
+    wrong = [n for n in answers if hosts_objects(n) != may_see_objects(n)]
     if wrong:
         sys.exit(f"functions.py: objects, or none, in main.rs and not in the table: {wrong}")
     functions = "\n".join(function(name) for name in FUNCTIONS)
-    outputs = "".join(OUTPUT.format(id=identifier(name), name=name) for name in sorted(PATIENT))
+    urls = sorted(name for name in FUNCTIONS if has_url(name))
+    outputs = "".join(
+        OUTPUT.format(id=identifier(name), name=name, why=SPEAKS if is_dialect(name) else WAITS)
+        for name in urls
+    )
     text = (HERE / "platform.yaml").read_text()
     text = text.replace("@FUNCTIONS@\n", f"{functions}\n{UNKNOWN}\n")
     text = text.replace("@OUTPUTS@\n", outputs)

@@ -18,6 +18,8 @@ pub use aws::host as lambda;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "service")]
+pub mod dialect;
+#[cfg(feature = "service")]
 pub mod function;
 #[cfg(feature = "service")]
 pub mod guard;

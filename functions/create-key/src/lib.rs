@@ -1,10 +1,12 @@
 //! `POST /v1/keys`: make an access key. Its secret is shown this once.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::{
-    auth,
+    auth::{self, APIS},
     function::{Action, Route},
     ops::keys,
     service::Service,
@@ -21,6 +23,10 @@ pub struct CreateKey;
 pub struct KeyRequest {
     /// What you call it; up to 128 characters.
     note: Option<String>,
+    /// The APIs that it is good for: `native`, and the names of dialects; all
+    /// without.
+    #[serde(default)]
+    apis: BTreeSet<String>,
 }
 
 /// A new access key.
@@ -33,6 +39,9 @@ pub struct NewKeyView {
     /// What you call it.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// The APIs that it is limited to; all without.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    apis: BTreeSet<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -49,11 +58,16 @@ impl Action for CreateKey {
         if let Some(note) = &asked.note {
             check_text("note", note, 128)?;
         }
-        let (key, secret) = keys::create(service, who.project, asked.note).await?;
+        if let Some(unknown) = asked.apis.iter().find(|api| !APIS.contains(&api.as_str())) {
+            let rule = format!("no such API: `{unknown}`; there are {}", APIS.join(", "));
+            return Err(Problem::invalid("apis", rule));
+        }
+        let (key, secret) = keys::create(service, who.project, asked.note, asked.apis).await?;
         let view = NewKeyView {
             access_key_id: key.id.to_string(),
             secret_access_key: secret.reveal().to_owned(),
             note: key.note,
+            apis: key.apis,
             created_at: key.created_at,
         };
         Ok(Reply::json(StatusCode::CREATED, &view).secret())
@@ -94,12 +108,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_limited_to_other_apis_is_refused_here() {
+        let world = World::new().await;
+        for (apis, status) in [(r#"["ucloud-ugc"]"#, 403), (r#"["ucloud-ugc", "native"]"#, 201)] {
+            let ask = world.ask("/v1/keys").json(format!(r#"{{"apis": {apis}}}"#));
+            let key = ask.of(CreateKey).await.expect(201).json();
+            let text = |name: &str| key[name].as_str().expect("text").to_owned();
+            let pair = format!("{}:{}", text("access_key_id"), text("secret_access_key"));
+            let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+            let by_it = world.ask("/v1/keys").header("authorization", &basic).of(CreateKey).await;
+            let _ = by_it.expect(status);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_bad_request_is_refused_with_its_field() {
         let world = World::new().await;
         let long = format!(r#"{{"note": "{}"}}"#, "x".repeat(129));
-        for (body, field) in
-            [(long.as_str(), "note"), (r#"{"note": ""}"#, "note"), (r#"{"name": "x"}"#, "name")]
-        {
+        for (body, field) in [
+            (long.as_str(), "note"),
+            (r#"{"note": ""}"#, "note"),
+            (r#"{"name": "x"}"#, "name"),
+            (r#"{"apis": ["native", "x"]}"#, "apis"),
+        ] {
             let answer = world.ask("/v1/keys").json(body).of(CreateKey).await;
             answer.refused(400, "invalid_field", field);
         }

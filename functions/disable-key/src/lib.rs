@@ -34,6 +34,8 @@ impl Action for DisableKey {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use std::time::Duration;
 
     use shared::{conformance::memory::World, ops::keys};
@@ -43,7 +45,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_disabled_key_is_good_for_nothing_from_then_on() {
         let world = World::new().await;
-        let made = keys::create(&world.service, world.project, None).await;
+        let made = keys::create(&world.service, world.project, None, BTreeSet::new()).await;
         let (second, _) = made.expect("it is made");
         let path = format!("/v1/keys/{}/disable", second.id);
         let first = world.ask(&path).of(DisableKey).await.expect(200).json();

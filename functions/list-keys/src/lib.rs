@@ -41,6 +41,8 @@ impl Action for ListKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use shared::{conformance::memory::World, ops::keys};
 
     use super::ListKeys;
@@ -49,9 +51,10 @@ mod tests {
     async fn every_key_is_listed_and_no_secret() {
         let world = World::new().await;
         world.neighbour().await;
-        let (second, _) = keys::create(&world.service, world.project, Some("laptop".into()))
-            .await
-            .expect("it is made");
+        let (second, _) =
+            keys::create(&world.service, world.project, Some("laptop".into()), BTreeSet::new())
+                .await
+                .expect("it is made");
         keys::disable(&world.service, world.project, second.id).await.expect("it is there");
 
         let answer = world.ask("/v1/keys").of(ListKeys).await.expect(200);

@@ -1,6 +1,6 @@
 //! Every function, as the gateway and the host invoke them.
 
-use shared::function::DynAction;
+use shared::{dialect::DynDialect, function::DynAction};
 
 /// The actions of the native API, and the operator's.
 pub fn api() -> Vec<Box<dyn DynAction>> {
@@ -45,6 +45,11 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
         Box::new(describe_api::DescribeApi),
         Box::new(get_health::GetHealth),
     ]
+}
+
+/// The foreign APIs that share the address with the native one.
+pub fn dialects() -> Vec<Box<dyn DynDialect>> {
+    vec![]
 }
 
 /// What the agent calls.

@@ -1,15 +1,21 @@
 //! From a request's credentials to the project it speaks for.
 
 use data_encoding::BASE64;
-use subtle::ConstantTimeEq;
 
-use super::AccessToken;
+use super::{AccessToken, signing::same};
 use crate::{
     job::{AccessKeyId, AttemptKey, ProjectId},
     ops::keys,
     service::Service,
     wire::{Caller, Problem, Request},
 };
+
+/// The name of the native API, for keys that are limited to some.
+pub const NATIVE: &str = "native";
+
+/// The APIs that a key can be limited to: the native one, and the dialects.
+pub const APIS: [&str; 6] =
+    [NATIVE, "ucloud-ugc", "tencent-batch", "tencent-ci", "alibaba-ehpc", "huawei-ims"];
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub fn authenticate<'s>(
     request: &Request,
 ) -> impl Future<Output = Result<Identity, Problem>> + Send + use<'s> {
     let key = claimed(service, request);
-    async move { active(service, key?).await }
+    async move { verified(service, key?, NATIVE).await }
 }
 
 /// Who asks, by `Authorization: Basic id:secret` alone.
@@ -43,7 +49,7 @@ pub fn authenticate_key<'s>(
         }
         _ => Err(Problem::Unauthenticated("an access key is required: Basic id:secret")),
     };
-    async move { active(service, key?).await }
+    async move { verified(service, key?, NATIVE).await }
 }
 
 /// The key that the request proves to have, by its secret or by a token.
@@ -95,17 +101,22 @@ fn basic(service: &Service, credential: &str) -> Result<AccessKeyId, Problem> {
     let (id, secret) = decoded.split_once(':').ok_or_else(wrong)?;
     let id: AccessKeyId = id.parse().map_err(|_| wrong())?;
     let right = service.keyring.secret_of(id);
-    let same = bool::from(right.reveal().as_bytes().ct_eq(secret.as_bytes()));
-    if same { Ok(id) } else { Err(wrong()) }
+    if same(right.reveal(), secret) { Ok(id) } else { Err(wrong()) }
 }
 
-/// A key is looked up at each use, so that disabling it ends it at once.
-async fn active(service: &Service, key: AccessKeyId) -> Result<Identity, Problem> {
+/// Whom a key speaks for that has been proven to be the caller's, if it is good
+/// for this API.
+///
+/// It is looked up at each use, so that disabling it ends it at once.
+pub async fn verified(service: &Service, key: AccessKeyId, api: &str) -> Result<Identity, Problem> {
     match keys::load(service, key).await? {
-        Some(record) if record.disabled_at.is_none() => {
-            Ok(Identity { project: key.project(), key })
-        }
-        Some(_) => Err(Problem::Unauthenticated("the access key is disabled")),
         None => Err(Problem::Unauthenticated("the access key or its secret is wrong")),
+        Some(record) if record.disabled_at.is_some() => {
+            Err(Problem::Unauthenticated("the access key is disabled"))
+        }
+        Some(record) if !record.is_good_for(api) => {
+            Err(Problem::Forbidden("the access key is limited to other APIs"))
+        }
+        Some(_) => Ok(Identity { project: key.project(), key }),
     }
 }

@@ -3,8 +3,11 @@
 
 mod caller;
 mod keyring;
+pub mod signing;
 mod token;
 
-pub use caller::{Identity, attempt_of, authenticate, authenticate_key, operator};
+pub use caller::{
+    APIS, Identity, NATIVE, attempt_of, authenticate, authenticate_key, operator, verified,
+};
 pub use keyring::{Keyring, Secret};
 pub use token::{AccessToken, TOKEN_SECONDS};

@@ -49,6 +49,18 @@ pub struct JobSpec {
     /// Who is told of the ending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CallbackSpec>,
+    /// What was asked, where that was not asked of the native API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// A request to another API than the native one, as it can be shown again there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The API's name.
+    pub api: String,
+    /// What its client said, in a form of that API's own.
+    pub request: String,
 }
 
 impl JobSpec {

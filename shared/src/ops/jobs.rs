@@ -213,6 +213,25 @@ pub async fn list(
     Ok((jobs, None))
 }
 
+/// The newest jobs, the newest first: up to `most` that pass. All rows are
+/// walked for it, so that is for callers who want pages by number.
+pub async fn newest(
+    service: &Service,
+    project: ProjectId,
+    filter: &Filter,
+    most: usize,
+) -> Result<Vec<Job>, Problem> {
+    let (mut jobs, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = list(service, project, filter, after, most - jobs.len()).await?;
+        jobs.extend(page);
+        after = next;
+        if after.is_none() || jobs.len() >= most {
+            return Ok(jobs);
+        }
+    }
+}
+
 /// The queries that a listing walks: one partition a month, newest first, back
 /// to the project's beginning; or, of open jobs, back to where all have a mark,
 /// and then the index.

@@ -1,5 +1,7 @@
 //! Access keys: made, listed, disabled. Secrets are derived, never stored.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,9 @@ pub struct KeyRecord {
     /// What its owner calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The APIs that it is limited to, by their names; all when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub apis: BTreeSet<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Since when it is no longer good.
@@ -29,13 +34,21 @@ pub struct KeyRecord {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl KeyRecord {
+    /// Whether the API of this name takes it.
+    pub fn is_good_for(&self, api: &str) -> bool {
+        self.apis.is_empty() || self.apis.contains(api)
+    }
+}
+
 /// Makes a key; its secret can be told again at any time, by us alone.
 pub async fn create(
     service: &Service,
     project: ProjectId,
     note: Option<String>,
+    apis: BTreeSet<String>,
 ) -> Result<(KeyRecord, Secret), Problem> {
-    let record = new(service, project, note);
+    let record = KeyRecord { apis, ..new(service, project, note) };
     let put = Op::Put(rows::access_key(record.id), Expect::Absent, rows::plain(&record));
     service.platform.table.commit(vec![put]).await?;
     let secret = service.keyring.secret_of(record.id);
@@ -49,6 +62,7 @@ pub(super) fn new(service: &Service, project: ProjectId, note: Option<String>) -
         v: 1,
         id: AccessKeyId::new(project, clock.random()),
         note,
+        apis: BTreeSet::new(),
         created_at: clock.now(),
         disabled_at: None,
     }

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod keys;
 pub mod leases;
 pub mod logs;
+pub mod nonces;
 pub mod objects;
 pub mod output;
 pub mod projects;

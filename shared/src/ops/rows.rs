@@ -216,6 +216,11 @@ pub fn is_schedule(key: &Key) -> bool {
     key.partition.starts_with("schedules#")
 }
 
+/// A nonce of a key, by its hash, as used with an API.
+pub fn nonce(key: AccessKeyId, api: &str, hash: &str) -> Key {
+    Key::new(format!("nonce#{key}#{api}#{hash}"), "nonce")
+}
+
 /// An access key.
 pub fn access_key(id: AccessKeyId) -> Key {
     Key::new(id.project().to_string(), format!("key#{id}"))

@@ -24,6 +24,8 @@ pub struct Request {
     pub parameters: BTreeMap<&'static str, String>,
     /// The query's pairs, decoded, in order.
     pub query: Vec<(String, String)>,
+    /// The query as sent, without its `?`.
+    pub query_text: String,
     /// The headers.
     pub headers: HeaderMap,
     /// The body.

@@ -1,6 +1,6 @@
 //! How jobs, queues, images, keys and objects look to a client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -405,6 +405,9 @@ pub struct KeyView {
     /// What its owner calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The APIs that it is limited to; all without.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub apis: BTreeSet<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -419,6 +422,7 @@ impl From<KeyRecord> for KeyView {
         KeyView {
             access_key_id: key.id.to_string(),
             note: key.note,
+            apis: key.apis,
             created_at: key.created_at,
             disabled_at: key.disabled_at,
         }

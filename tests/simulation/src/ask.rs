@@ -151,6 +151,7 @@ impl Ask {
             method: route.method,
             path: self.path,
             query: self.query,
+            query_text: String::new(),
             headers: self.headers,
             body: self.body.map_or(Body::Empty, Body::Bytes),
             caller: Caller::Outside,

@@ -20,6 +20,7 @@ use super::{
 Examples:
   tarpon keys
   tarpon keys create --note 'the build server'
+  tarpon keys create --note 'old client' --api ucloud-ugc
   tarpon keys disable tp1abc…")]
 pub struct Args {
     #[command(subcommand)]
@@ -39,6 +40,10 @@ pub enum Action {
         /// What it is for
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
+        /// An API that it is good for, `native` or a dialect's name such as
+        /// `ucloud-ugc`; may be repeated; all without
+        #[arg(long = "api", value_name = "NAME")]
+        apis: Vec<String>,
     },
     /// Refuse a key from now on, for good
     Disable {
@@ -52,7 +57,7 @@ pub enum Action {
 pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
     match args.action.unwrap_or(Action::Ls) {
         Action::Ls => list(session).await,
-        Action::Create { note } => create(session, note).await,
+        Action::Create { note, apis } => create(session, note, apis).await,
         Action::Disable { id } => {
             let path = ["v1", "keys", id.as_str(), "disable"];
             let request = session.client.request(Method::POST, &path)?;
@@ -65,10 +70,13 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
     }
 }
 
-async fn create(session: &Session, note: Option<String>) -> Result<(), Failure> {
+async fn create(session: &Session, note: Option<String>, apis: Vec<String>) -> Result<(), Failure> {
     let mut body = Map::new();
     if let Some(note) = note {
         body.insert("note".into(), Value::String(note));
+    }
+    if !apis.is_empty() {
+        body.insert("apis".into(), apis.into());
     }
     let request = session.client.request(Method::POST, &["v1", "keys"])?.json(&body);
     // A second try would make a second key.
@@ -87,7 +95,7 @@ async fn create(session: &Session, note: Option<String>) -> Result<(), Failure> 
 async fn list(session: &Session) -> Result<(), Failure> {
     let request = session.client.get(&["v1", "keys"])?;
     let list = session.client.json::<Keys>(request, Repeat::Safe).await?.value;
-    let mut table = Table::new(&["ID", "STATE", "CREATED", "NOTE"]);
+    let mut table = Table::new(&["ID", "STATE", "APIS", "CREATED", "NOTE"]);
     for key in &list.keys {
         if session.json {
             session.screen.json(key)?;
@@ -97,6 +105,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
         table.row([
             key.id,
             if key.disabled_at.is_some() { "disabled" } else { "active" }.to_owned(),
+            if key.apis.is_empty() { "all".to_owned() } else { key.apis.join(",") },
             key.created_at.map(|at| ago(at, session.now)).unwrap_or_default(),
             key.note.unwrap_or_default(),
         ]);

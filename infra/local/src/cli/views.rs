@@ -269,6 +269,7 @@ pub struct Key {
     #[serde(rename = "secret_access_key")]
     pub secret: Option<String>,
     pub note: Option<String>,
+    pub apis: Vec<String>,
     pub created_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
 }

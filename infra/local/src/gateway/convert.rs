@@ -17,12 +17,17 @@ pub(super) fn request(
     parameters: &RawPathParams,
     request: axum::extract::Request,
 ) -> Result<Request, Problem> {
-    let (parts, body) = request.into_parts();
     let named: BTreeMap<&str, &str> = parameters.iter().collect();
     let parameters = route.parameters().filter_map(|name| {
         let value = named.get(name)?;
         Some((name, (*value).to_owned()))
     });
+    Ok(Request { parameters: parameters.collect(), caller, ..unrouted(request)? })
+}
+
+/// A request of the outside that is of no route.
+pub(super) fn unrouted(request: axum::extract::Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
     let length = parts
         .headers
         .get(header::CONTENT_LENGTH)
@@ -37,11 +42,12 @@ pub(super) fn request(
     Ok(Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
-        parameters: parameters.collect(),
+        parameters: BTreeMap::new(),
         query: query_pairs(parts.uri.query().unwrap_or_default())?,
+        query_text: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body,
-        caller,
+        caller: Caller::Outside,
     })
 }
 

@@ -76,13 +76,20 @@ impl HttpEvent {
         };
         let named = found.into_iter().map(|(name, text)| Ok((name, plain(text)?)));
         let parameters = named.collect::<Result<_, Problem>>()?;
+        Ok(Request { method, parameters, ..self.unrouted()? })
+    }
+
+    /// The request, of whatever path and method.
+    pub fn unrouted(self) -> Result<Request, Problem> {
+        let said = self.request_context.http.method.as_str();
         Ok(Request {
-            method,
+            method: Method::try_from(said).map_err(|_| Problem::NoMethod)?,
+            path: self.path().to_owned(),
+            parameters: BTreeMap::new(),
             query: query_pairs(&self.raw_query_string)?,
+            query_text: self.raw_query_string,
             headers: headers(self.headers, self.cookies)?,
             body: body(self.body, self.is_base64_encoded)?,
-            parameters,
-            path,
             caller: Caller::Outside,
         })
     }

@@ -45,6 +45,16 @@ impl Invocation {
             Invocation::Straight(payload) => straight(&payload, route),
         }
     }
+
+    /// The request, of whatever path and method.
+    pub fn unrouted(self) -> Result<Request, Problem> {
+        match self {
+            Invocation::Http(event) => event.unrouted(),
+            Invocation::Straight(_) => {
+                Err(Problem::NoRoute("a dialect is invoked through its URL"))
+            }
+        }
+    }
 }
 
 fn straight(payload: &Value, route: &Route) -> Result<Request, Problem> {
@@ -58,6 +68,7 @@ fn straight(payload: &Value, route: &Route) -> Result<Request, Problem> {
         path: route.path.to_owned(),
         parameters,
         query: Vec::new(),
+        query_text: String::new(),
         headers,
         body: if payload.is_null() { Body::Empty } else { Body::Bytes(payload.to_string().into()) },
         caller: Caller::Operator,

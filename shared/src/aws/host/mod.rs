@@ -20,4 +20,4 @@ mod trace;
 
 pub use lambda_runtime::Error;
 pub use react::{react, tell};
-pub use serve::{serve, serve_with_objects, serve_with_runtime};
+pub use serve::{serve, serve_dialect, serve_with_objects, serve_with_runtime};

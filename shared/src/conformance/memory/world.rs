@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::Memory;
 use crate::{
     agent::{ArchiveInfo, LogBatch, LogPiece, Plan, Report, Stream, UploadRequest},
     archive,
-    auth::Secret,
+    auth::{Secret, signing::unreserved},
+    dialect::Dialect,
     function::{Action, Route},
     job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
     ops::{attempts, callbacks, chunks, jobs, logs, projects, submit, sweep, templates, triggers},
@@ -85,6 +86,7 @@ impl World {
             service: self.service.clone(),
             path: path.to_owned(),
             query: pairs.map(pair).collect(),
+            method: Method::GET,
             headers: HeaderMap::new(),
             body: Body::Empty,
             caller: Caller::Outside,
@@ -255,12 +257,20 @@ pub struct Ask {
     service: Service,
     path: String,
     query: Vec<(String, String)>,
+    method: Method,
     headers: HeaderMap,
     body: Body,
     caller: Caller,
 }
 
 impl Ask {
+    /// By this method, where the route does not say it.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// With this header, in place of any other of its name.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -297,6 +307,13 @@ impl Ask {
         self.header("content-type", "application/json")
     }
 
+    /// With a body that is all there.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.body = Body::Bytes(Bytes::copy_from_slice(bytes.as_ref()));
+        self.header("content-type", content_type)
+    }
+
     /// With a body that comes piece by piece, its length known or not.
     #[must_use]
     pub fn stream(mut self, content_type: &str, pieces: &[&str], length: Option<u64>) -> Self {
@@ -314,6 +331,7 @@ impl Ask {
             parameters: parameters(&route, &self.path),
             method: route.method,
             path: self.path,
+            query_text: encoded(&self.query),
             query: self.query,
             headers: self.headers,
             body: self.body,
@@ -325,14 +343,40 @@ impl Ask {
         }
     }
 
+    /// What a dialect answers.
+    pub async fn speak<D: Dialect>(self, dialect: &D) -> Answer {
+        let request = Request {
+            parameters: BTreeMap::new(),
+            method: self.method,
+            path: self.path,
+            query_text: encoded(&self.query),
+            query: self.query,
+            headers: self.headers,
+            body: self.body,
+            caller: self.caller,
+        };
+        whole(dialect.answer(&self.service, request).await).await
+    }
+
     /// What the function answers, whole.
     pub async fn of<A: Action>(self, action: A) -> Answer {
-        let Reply { status, headers, body } = self.reply(action).await;
-        let length = body.length();
-        let body = collect(body.into_stream()).await.unwrap();
-        assert!(length.is_none_or(|length| length == body.len() as u64), "the length is wrong");
-        Answer { status, headers, body }
+        whole(self.reply(action).await).await
     }
+}
+
+/// A query as it goes over the wire.
+fn encoded(pairs: &[(String, String)]) -> String {
+    let pair =
+        |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
+    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+async fn whole(reply: Reply) -> Answer {
+    let Reply { status, headers, body } = reply;
+    let length = body.length();
+    let body = collect(body.into_stream()).await.unwrap();
+    assert!(length.is_none_or(|length| length == body.len() as u64), "the length is wrong");
+    Answer { status, headers, body }
 }
 
 impl std::fmt::Debug for Service {

@@ -17,6 +17,7 @@ pub fn job(tasks: impl IntoIterator<Item = TaskSpec>) -> JobSpec {
         deadline_seconds: None,
         retain_days: 30,
         callback: None,
+        origin: None,
     }
 }
 

@@ -121,6 +121,7 @@ impl JobRequest {
             deadline_seconds: self.deadline_seconds,
             retain_days,
             callback: None,
+            origin: None,
         };
         if spec.instances() > MAX_JOB_INSTANCES {
             let rule = format!(

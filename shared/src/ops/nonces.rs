@@ -1,0 +1,39 @@
+//! Numbers that a signed request may carry once.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::rows;
+use crate::{
+    auth::signing::sha256_hex,
+    job::AccessKeyId,
+    platform::{Expect, Op, TableError},
+    service::Service,
+    wire::Problem,
+};
+
+/// That a nonce was used.
+#[derive(Serialize, Deserialize)]
+struct Spent {
+    v: u8,
+}
+
+/// Remembers until then that the key has used this nonce with this API: whether
+/// it is the first time.
+pub async fn spend(
+    service: &Service,
+    key: AccessKeyId,
+    api: &str,
+    nonce: &str,
+    until: Timestamp,
+) -> Result<bool, Problem> {
+    // A hash of it: it is of any length.
+    let row = rows::nonce(key, api, &sha256_hex(nonce.as_bytes()));
+    let mut wanted = rows::plain(&Spent { v: 1 });
+    wanted.expires_at = Some(until);
+    match service.platform.table.commit(vec![Op::Put(row, Expect::Absent, wanted)]).await {
+        Ok(()) => Ok(true),
+        Err(TableError::Exists(_)) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}
