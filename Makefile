@@ -6,6 +6,7 @@ AGENT   := $(TARGET)/$(HOST)/static/tarpon-agent
 RELEASE := $(TARGET)/release/tarpon
 STATIC  := RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --target $(HOST)
 VENV    := target/venv/bin
+CLIENTS := target/clients/requirements.txt
 LAMBDAS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard functions/*/Cargo.toml)))
 STAND-INS := infra/aws/stand-ins
 # What is tried on AWS, always the same packages and features together: the
@@ -15,7 +16,7 @@ QUICK   := shared tests-simulation
 export TARPON_AGENT_BINARY := $(AGENT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aws run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
+.PHONY: help demo test test-aws test-clients run build images check advisories bench doc fmt functions package deploy destroy check-aws lint-aws
 .PHONY: bench-aws simulation tools testers agent probe doctor
 
 help: ## list the chores
@@ -26,6 +27,10 @@ demo: build images ## run both images on real input against a server of its own
 
 test: build images probe testers ## everything: units, conformance, stories, in containers too
 	cargo nextest run --workspace --no-fail-fast
+
+test-clients: build images probe $(CLIENTS) ## the vendors' own clients against a server with containers
+	@infra/local/tools.sh cargo-nextest
+	cargo nextest run -p tests --no-fail-fast -E 'test(/^clients::/)'
 
 simulation: ## 10,000 worlds in which everything goes wrong that may
 	TARPON_SEEDS=10000 cargo test $(QUICK:%=--config 'profile.dev.package.%.opt-level=1') --package tests-simulation
@@ -102,12 +107,17 @@ probe:
 doctor:
 	@infra/local/doctor.sh
 
-testers: target/webhooks/bin/python
+testers: target/webhooks/bin/python $(CLIENTS)
 	@infra/local/tools.sh cargo-nextest busybox
 
 target/webhooks/bin/python:
 	@python3 -m venv target/webhooks.new && target/webhooks.new/bin/pip install --quiet standardwebhooks==1.1.0
 	@mv target/webhooks.new target/webhooks
+
+$(CLIENTS): tests/clients/requirements.txt
+	@rm -rf target/clients.new && python3 -m venv target/clients.new
+	@target/clients.new/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@cp $< target/clients.new/ && rm -rf target/clients && mv target/clients.new target/clients
 
 tools:
 	@infra/local/tools.sh cargo-deny cargo-machete typos

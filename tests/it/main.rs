@@ -55,6 +55,7 @@ mod crash;
 mod access;
 mod callbacks;
 mod cli;
+mod clients;
 mod openapi;
 mod refusals;
 mod tokens;

@@ -27,7 +27,7 @@ pub use client::{Client, Credentials, Page, http, is_over, send};
 pub use cpu::Cpu;
 pub use engine::kill as kill_container;
 pub use memory::Memory;
-pub use program::{Said, probe, tarpon, webhooks_python, workspace};
+pub use program::{Said, clients_python, probe, run, tarpon, webhooks_python, workspace};
 pub use server::Options;
 pub use spec::Spec;
 pub use tests_probe::{BLOCK, Pattern, write_pattern};

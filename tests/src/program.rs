@@ -25,6 +25,11 @@ pub fn webhooks_python() -> PathBuf {
     there(target().join("webhooks/bin/python"), "make testers")
 }
 
+/// A Python that has the vendors' own clients.
+pub fn clients_python() -> PathBuf {
+    there(target().join("clients/bin/python"), "make testers")
+}
+
 fn static_probe() -> PathBuf {
     // The folder is named for the platform, and there is but one that runs here.
     let built = |entry: std::io::Result<std::fs::DirEntry>| {
