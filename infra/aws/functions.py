@@ -304,7 +304,7 @@ ROUTE = """  {id}{route}:
 # Both permissions: to use the URL, and to invoke the function by way of it.
 URL = """  {id}Url:
     Type: AWS::Lambda::Url
-    Properties: {{ TargetFunctionArn: !Ref {id}, AuthType: NONE }}
+    Properties: {{ TargetFunctionArn: !Ref {id}, AuthType: NONE{mode} }}
   {id}UrlPermission:
     Type: AWS::Lambda::Permission
     Properties: {{ FunctionName: !Ref {id}, Action: lambda:InvokeFunctionUrl, Principal: "*", FunctionUrlAuthType: NONE }}
@@ -379,14 +379,15 @@ def function(name):
         id=id, name=name, description=described(name), more=more, statements=lines
     )
     if is_dialect(name):
-        return text + URL.format(id=id)
+        # Its clients know nothing of redirects to where a large answer is.
+        return text + URL.format(id=id, mode=", InvokeMode: RESPONSE_STREAM")
     if not found or name in OPERATORS:
         return text
     method, path = found
     text += INTEGRATION.format(id=id) + ROUTE.format(id=id, route="Route", method=method, path=path)
     if name in HEADS:
         text += ROUTE.format(id=id, route="HeadRoute", method="HEAD", path=path)
-    return text + (URL.format(id=id) if name in PATIENT else "")
+    return text + (URL.format(id=id, mode="") if name in PATIENT else "")
 
 
 def hosts_objects(name):

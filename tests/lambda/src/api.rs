@@ -15,7 +15,11 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{installation::Programs, program::now, template};
+use crate::{
+    installation::Programs,
+    program::{Failed, now},
+    template,
+};
 
 /// What leads to the functions.
 struct Api {
@@ -51,7 +55,37 @@ async fn answer(
     let found = api.routes.iter().find(|(of, parts, _)| *of == method && is_of(parts, &path));
     let Some((_, _, route)) = found else { return plain(StatusCode::NOT_FOUND, "Not Found") };
     let event = event(&route.key, &method, &path, uri.query(), &headers, &body);
-    let outcome = api.programs[&route.function].invoke(event).await;
+    told(api.programs[&route.function].invoke(event).await)
+}
+
+/// Serves a function's URL, where everything is for that function, until the
+/// runtime ends.
+pub(crate) fn serve_url(listener: TcpListener, programs: Programs, function: &'static str) {
+    let at = Url { programs, function };
+    let routes = Router::new().fallback(by_url).layer(DefaultBodyLimit::disable()).with_state(at);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+}
+
+/// What a URL leads to.
+#[derive(Clone)]
+struct Url {
+    programs: Programs,
+    function: &'static str,
+}
+
+async fn by_url(
+    State(at): State<Url>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let event = event("$default", &method, uri.path(), uri.query(), &headers, &body);
+    told(at.programs[at.function].invoke(event).await)
+}
+
+/// What comes of an invocation, as its caller is told.
+fn told(outcome: Result<Value, Failed>) -> Response {
     let read = outcome.ok().and_then(|answer| response(&answer));
     read.unwrap_or_else(|| plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
 }

@@ -74,6 +74,8 @@ pub struct Installation {
     names: Names,
     /// The probe's image.
     pub image: String,
+    /// The URLs of the dialects, by their functions' names.
+    pub urls: BTreeMap<&'static str, String>,
     logs: tempfile::TempDir,
 }
 
@@ -119,6 +121,14 @@ impl Installation {
         }
         let programs = Arc::new(programs);
         api::serve(gateway, Arc::clone(&programs));
+        let mut urls = BTreeMap::new();
+        for (_, name) in template::functions() {
+            if name.starts_with("dialect-") {
+                let listener = listen().await;
+                urls.insert(name, address(&listener));
+                api::serve_url(listener, Arc::clone(&programs), name);
+            }
+        }
         serve_bus(bus, Arc::clone(&programs));
         if setup.stream {
             tokio::spawn(pump(aws, stream, Arc::clone(&programs)));
@@ -128,7 +138,7 @@ impl Installation {
         });
         let client = Client::new(&service, Credentials::read(&made.await));
         let image = told("TARPON_TEST_PROBE");
-        Installation { client, ecs, programs, names, image, logs }
+        Installation { client, ecs, programs, names, image, urls, logs }
     }
 
     /// A job that makes the probe take these steps: words told apart by blanks.

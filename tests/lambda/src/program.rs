@@ -18,6 +18,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde_json::Value;
 use tests::Memory;
@@ -32,6 +33,12 @@ use crate::wire::Wire;
 
 /// How long an invocation may take.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The header by which a function says that its answer is streamed.
+const MODE: &str = "lambda-runtime-function-response-mode";
+
+/// What is between the status and headers of a streamed answer and its bytes.
+const PRELUDE_END: [u8; 8] = [0; 8];
 
 /// How an invocation went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,9 +199,21 @@ async fn hand_out(State(desk): State<Arc<Desk>>) -> (StatusCode, HeaderMap, Stri
 async fn answered(
     State(desk): State<Arc<Desk>>,
     Named(_): Named<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    settle(&desk, Ok(serde_json::from_slice(&body).unwrap_or_default())).await
+    let is_streamed = headers.get(MODE).is_some_and(|mode| mode == "streaming");
+    let answer = if is_streamed { gathered(&body) } else { serde_json::from_slice(&body).ok() };
+    settle(&desk, Ok(answer.unwrap_or_default())).await
+}
+
+/// A streamed answer in the form of one that is not.
+fn gathered(body: &[u8]) -> Option<Value> {
+    let end = body.windows(PRELUDE_END.len()).position(|bytes| bytes == PRELUDE_END)?;
+    let mut answer: Value = serde_json::from_slice(&body[..end]).ok()?;
+    answer["body"] = BASE64.encode(&body[end + PRELUDE_END.len()..]).into();
+    answer["isBase64Encoded"] = true.into();
+    Some(answer)
 }
 
 async fn failed(State(desk): State<Arc<Desk>>, Named(_): Named<String>, body: Bytes) -> StatusCode {

@@ -17,8 +17,7 @@ use super::{
     start::{self, Host, Ports},
 };
 use crate::{
-    dialect::{self, Dialect},
-    function::{self, Action, said},
+    function::{Action, answer, said},
     service::Service,
     wire::{Problem, Reply, Request},
 };
@@ -30,82 +29,20 @@ const SENDING_SECONDS: i64 = 2;
 /// Answers invocations of the action, for as long as Lambda has any. There are
 /// no objects: see [`serve_with_objects`].
 pub async fn serve<A: Action>(action: A) -> Result<(), Error> {
-    host(Routed(action), Ports::TABLE).await
+    host(action, Ports::TABLE).await
 }
 
 /// The same for an action that stores objects, reads, signs or removes them.
 pub async fn serve_with_objects<A: Action>(action: A) -> Result<(), Error> {
-    host(Routed(action), Ports::STORES).await
+    host(action, Ports::STORES).await
 }
 
 /// The same for an action that asks about images, or of what can be run.
 pub async fn serve_with_runtime<A: Action>(action: A) -> Result<(), Error> {
-    host(Routed(action), Ports::RUNTIME).await
+    host(action, Ports::RUNTIME).await
 }
 
-/// The same for a dialect, which answers whatever comes to its URL.
-pub async fn serve_dialect<D: Dialect>(dialect: D) -> Result<(), Error> {
-    host(Foreign(dialect), Ports::STORES).await
-}
-
-/// What answers requests.
-trait Answers: Send + Sync + 'static {
-    /// The folder's name.
-    const NAME: &'static str;
-
-    /// The request that it is invoked for.
-    fn request(invocation: Invocation) -> Result<Request, Problem>;
-
-    /// What it answers, whatever goes wrong.
-    fn answer(
-        &self,
-        service: &Service,
-        request: Result<Request, Problem>,
-    ) -> impl Future<Output = Reply> + Send;
-
-    /// How a problem is answered that is not the request's.
-    fn fault(&self, problem: &Problem) -> Reply;
-}
-
-/// An action, at its route.
-struct Routed<A>(A);
-
-impl<A: Action> Answers for Routed<A> {
-    const NAME: &'static str = A::NAME;
-
-    fn request(invocation: Invocation) -> Result<Request, Problem> {
-        invocation.request(&A::ROUTE)
-    }
-
-    async fn answer(&self, service: &Service, request: Result<Request, Problem>) -> Reply {
-        function::answer(&self.0, service, request).await
-    }
-
-    fn fault(&self, problem: &Problem) -> Reply {
-        problem.reply()
-    }
-}
-
-/// A dialect, at any route.
-struct Foreign<D>(D);
-
-impl<D: Dialect> Answers for Foreign<D> {
-    const NAME: &'static str = D::NAME;
-
-    fn request(invocation: Invocation) -> Result<Request, Problem> {
-        invocation.unrouted()
-    }
-
-    async fn answer(&self, service: &Service, request: Result<Request, Problem>) -> Reply {
-        dialect::answer(&self.0, service, request).await
-    }
-
-    fn fault(&self, problem: &Problem) -> Reply {
-        self.0.fault(problem)
-    }
-}
-
-async fn host<A: Answers>(action: A, ports: Ports) -> Result<(), Error> {
+async fn host<A: Action>(action: A, ports: Ports) -> Result<(), Error> {
     let host = Host::start(A::NAME, ports).await?;
     let (host, action) = (Arc::new(host), Arc::new(action));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
@@ -121,7 +58,7 @@ async fn host<A: Answers>(action: A, ports: Ports) -> Result<(), Error> {
     Runtime::new(handler).run().await
 }
 
-async fn invoke<A: Answers>(
+async fn invoke<A: Action>(
     host: &Host,
     action: &A,
     event: LambdaEvent<Value>,
@@ -136,13 +73,13 @@ async fn invoke<A: Answers>(
     };
     let sent = handled.unwrap_or_else(|problem| {
         said(A::NAME, &problem);
-        whole(action.fault(&problem))
+        whole(problem.reply())
     });
     host.measure(&context.request_id, began, Outcome::of_status(sent.reply.status), 0);
     if is_straight { plain(&sent) } else { enveloped(&sent) }
 }
 
-async fn handle<A: Answers>(
+async fn handle<A: Action>(
     service: &Service,
     action: &A,
     invocation: Invocation,
@@ -152,10 +89,10 @@ async fn handle<A: Answers>(
     let until = start::until(context, now, invocation.is_patient());
     let mut service = service.clone();
     service.config.longest_wait_seconds = seconds(until, now);
-    let request = A::request(invocation);
+    let request = invocation.request(&A::ROUTE);
     let method = request.as_ref().map_or(Method::GET, |request| request.method.clone());
     request.iter().for_each(name_subject);
-    let reply = action.answer(&service, request).await;
+    let reply = answer(action, &service, request).await;
     send(&service, &method, reply, until).await
 }
 
@@ -169,7 +106,7 @@ fn name_subject(request: &Request) {
 }
 
 /// How long a request may wait.
-fn seconds(until: Timestamp, now: Timestamp) -> u32 {
+pub(super) fn seconds(until: Timestamp, now: Timestamp) -> u32 {
     let left = until.duration_since(now) - SignedDuration::from_secs(SENDING_SECONDS);
     u32::try_from(left.as_secs().max(0)).unwrap_or(u32::MAX)
 }
@@ -242,7 +179,7 @@ mod tests {
         let mut context = Context::default();
         context.deadline = (now.as_millisecond() + 900_000).unsigned_abs();
         let invocation = Invocation::read(payload)?;
-        handle(&world.service, &Routed(Mirror), invocation, &context, now).await
+        handle(&world.service, &Mirror, invocation, &context, now).await
     }
 
     fn posted() -> Value {
