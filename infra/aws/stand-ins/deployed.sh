@@ -5,7 +5,7 @@
 #
 # Tasks are containers of this machine, by an ECS of our own. The command is told
 # where the API is (TARPON_TEST_URL), and what the stack and its bucket are called
-# (TARPON_TEST_STACK, TARPON_TEST_BUCKET). It needs the functions' zips and the
+# (TARPON_TEST_STACK, TARPON_TEST_BUCKET), and where each dialect is. It needs the functions' zips and the
 # ECS, which `make test-aws` builds.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -54,5 +54,11 @@ url="${AWS_ENDPOINT_URL/127.0.0.1/localhost}/_aws/execute-api/$api/\$default"
 deploy PublicUrl="$url" ServiceUrl="$url"
 
 bucket=$(told "$folder/outputs" '^BucketName\t\([a-z0-9-]*\)')
+# The dialects are at URLs of their own: TARPON_TENCENT_CI_URL, and so on.
+while IFS=$'\t' read -r name value; do
+    name=$(sed -n 's/^Dialect\(.*\)Url$/\1/p' <<<"$name" | sed 's/\(.\)\([A-Z]\)/\1_\2/g')
+    [ -z "$name" ] || export "TARPON_${name^^}_URL=$value"
+done <"$folder/outputs"
+export TARPON_STAND_IN=${AWS_ENDPOINT_URL#http://}
 export TARPON_TEST_URL=$url TARPON_TEST_STACK=$stack TARPON_TEST_BUCKET=$bucket
 "$@"
