@@ -204,7 +204,7 @@ FUNCTIONS = {
     "get-health": [],
     "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],
     "append-logs": ["get", "write"],
-    "grant-upload": ["get", "write", "write job"],
+    "grant-upload": ["get", "write", "write job", "write user"],
     "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
     "list-callbacks": ["get", "query"],
     "redeliver-callback": ["get", "query", "write"],

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 
-use super::{record, rows, submit};
+use super::{destinations, record, rows, submit};
 use crate::{
     agent::{
         ArchiveInfo, Layout, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest,
@@ -139,6 +139,7 @@ async fn plan(
         image: image.digest.clone(),
         log_limit: service.limits.log_bytes,
         upload: Some(place_of_archive(service, attempt, None).await?),
+        objects: destinations::planned(task),
     })
 }
 
@@ -232,13 +233,17 @@ pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
     any.then(|| ended.checked_add(SignedDuration::from_hours(GRANT_HOURS)).ok()).flatten()
 }
 
-/// Where the attempt's archive may be put: once, under its own name.
+/// Where the attempt's archive may be put: once, under its own name. Or an
+/// object that the task's spec asks for.
 #[instrument(level = "debug", name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn grant_upload(
     service: &Service,
     attempt: AttemptKey,
     request: &UploadRequest,
 ) -> Result<Upload, Problem> {
+    if let Some(object) = &request.object {
+        return destinations::grant(service, attempt, object, request.bytes).await;
+    }
     match request.exit {
         Some(exit) if request.bytes >= WORTH_A_NOTE => {
             let event = Event::Attempt(attempt.attempt, AttemptEvent::Collecting { exit });

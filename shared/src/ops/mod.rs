@@ -10,6 +10,7 @@ pub mod bulk;
 pub mod bundle;
 pub mod callbacks;
 pub mod chunks;
+pub mod destinations;
 pub mod dispatch;
 pub mod duties;
 pub mod history;

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::{attempts, callbacks, images, jobs, submit, templates};
 use crate::{
-    job::{Job, JobId, JobKey, JobSpec, Network, ProjectId, Source, TaskSpec},
+    job::{
+        Destination, Job, JobId, JobKey, JobSpec, Network, OutputSpec, ProjectId, Source, TaskSpec,
+    },
     platform::{ObjectKey, Put},
     service::Service,
     wire::{
@@ -118,7 +120,9 @@ async fn task_request(
         "env": env, "secret_env": secrets, "workdir": workdir, "user": user,
         "stdin": task.stdin.as_ref().map(source),
         "inputs": inputs.collect::<Vec<_>>(),
-        "outputs": task.outputs.iter().map(|output| &output.path).collect::<Vec<_>>(),
+        "outputs": task.outputs.iter().map(output).collect::<Vec<_>>(),
+        "stdout_to": task.stdout_to.as_ref().map(object_name),
+        "stderr_to": task.stderr_to.as_ref().map(object_name),
         "resources": {
             "cpu": f64::from(resources.cpu_millis) / 1_000.0,
             "memory_mib": resources.memory_mib,
@@ -142,6 +146,17 @@ async fn task_request(
         "starting_seconds": deadlines.starting,
         "collecting_seconds": deadlines.collecting,
     }))
+}
+
+fn output(output: &OutputSpec) -> Value {
+    match &output.to {
+        Some(to) => json!({ "path": output.path, "to": object_name(to) }),
+        None => json!(output.path),
+    }
+}
+
+fn object_name(to: &Destination) -> String {
+    format!("{}/{}", to.bucket, to.key)
 }
 
 fn source(source: &Source) -> Value {

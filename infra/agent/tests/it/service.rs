@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use shared::agent::{LogBatch, Plan, Report, Upload, UploadRequest};
+use shared::agent::{Kept, LogBatch, ObjectUpload, Plan, Report, Upload, UploadRequest};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,6 +26,8 @@ pub struct State {
     /// An archive is there.
     pub stored: bool,
     pub report: Option<Report>,
+    /// What became an object, by what it is of.
+    pub kept: Vec<(String, Vec<u8>)>,
     /// What is at `/objects/…`; what is not there does not answer at all.
     pub objects: Vec<(String, Vec<u8>)>,
     /// How the next calls of each kind go wrong.
@@ -111,6 +113,7 @@ fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) 
     let mut reader = BufReader::new(stream);
     while let Some(call) = head(&mut reader)? {
         let verb = match call.method.as_str() {
+            "PUT" if call.path.starts_with("/kept/") => "keep",
             "PUT" => "put",
             "GET" => "get",
             _ => call.path.rsplit('/').next().unwrap_or_default(),
@@ -129,6 +132,15 @@ fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) 
             (_, Some(Mishap::Status(status))) => {
                 io::copy(&mut body, &mut io::sink())?;
                 (status, Vec::new())
+            }
+            ("keep", _) => {
+                let mut bytes = Vec::new();
+                if body.read_to_end(&mut bytes)? < usize::try_from(call.length).unwrap() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                let mut state = shared.0.lock().unwrap();
+                state.kept.push((call.path.replace("/kept/", ""), bytes));
+                (200, Vec::new())
             }
             ("put", _) => put(&mut body, call.length, shared, archive)?,
             _ => {
@@ -205,6 +217,15 @@ pub fn upload() -> Upload {
     Upload { url: "/archive?signature=x".to_owned(), headers }
 }
 
+fn place_of(object: &ObjectUpload) -> Upload {
+    let of = match object.of {
+        Kept::Output(place) => place.to_string(),
+        Kept::Stream(stream) => format!("{stream:?}"),
+    };
+    let path = object.path.as_deref().unwrap_or_default();
+    Upload { url: format!("/kept/{of}:{path}"), headers: Vec::new() }
+}
+
 fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u8>) {
     match verb {
         "plan" => match &state.plan {
@@ -216,8 +237,10 @@ fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u
             (204, Vec::new())
         }
         "upload" => {
-            state.uploads.push(serde_json::from_slice(text).unwrap());
-            (200, serde_json::to_vec(&upload()).unwrap())
+            let asked: UploadRequest = serde_json::from_slice(text).unwrap();
+            let granted = asked.object.as_ref().map_or_else(upload, place_of);
+            state.uploads.push(asked);
+            (200, serde_json::to_vec(&granted).unwrap())
         }
         "report" => {
             state.report = Some(serde_json::from_slice(text).unwrap());

@@ -66,6 +66,7 @@ impl World {
             image: "sha256:00".to_owned(),
             log_limit: 1 << 20,
             upload: None,
+            objects: Vec::new(),
         }
     }
 

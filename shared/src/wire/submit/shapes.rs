@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::FromTemplateRequest;
+use super::{
+    FromTemplateRequest,
+    outputs::{OutputBody, OutputRequest},
+};
 use crate::{job::When, wire::callback::CallbackRequest};
 
 /// A job of any number of tasks.
@@ -63,8 +66,14 @@ pub struct TaskRequest {
     pub stdin: Option<SourceRequest>,
     /// Files to be there before it starts.
     pub inputs: Vec<InputRequest>,
-    /// Absolute paths or patterns to keep.
-    pub outputs: Vec<String>,
+    /// Absolute paths or patterns to keep; each may become an object as well.
+    #[schema(value_type = Vec<OutputBody>)]
+    pub outputs: Vec<OutputRequest>,
+    /// The object that standard output becomes as well, once it is whole:
+    /// `bucket/key`, with `{instance}` for the instance's index.
+    pub stdout_to: Option<String>,
+    /// The same for standard error.
+    pub stderr_to: Option<String>,
     /// What the container may use.
     pub resources: ResourcesRequest,
     /// `egress` or `none`.

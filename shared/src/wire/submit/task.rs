@@ -10,10 +10,9 @@ use super::{
     rules::{check_path, check_user, parse_name, parse_object, within},
 };
 use crate::{
-    agent,
     job::{
-        Deadlines, Edge, ImageReference, InputSpec, MAX_INSTANCES, Name, Network, OutputSpec,
-        Resources, RetryRules, Source, TaskSpec,
+        Deadlines, Edge, ImageReference, InputSpec, MAX_INSTANCES, Name, Network, Resources,
+        RetryRules, Source, TaskSpec,
     },
     service::Limits,
     wire::Problem,
@@ -103,6 +102,8 @@ impl At {
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
+        let keeping =
+            self.keeping(task.outputs, [task.stdout_to, task.stderr_to], instances)?;
         Ok(TaskSpec {
             name: names[self.task].clone(),
             image,
@@ -115,7 +116,9 @@ impl At {
             user: task.user,
             stdin,
             inputs: self.inputs(task.inputs, limits)?,
-            outputs: self.outputs(task.outputs)?,
+            outputs: keeping.outputs,
+            stdout_to: keeping.stdout_to,
+            stderr_to: keeping.stderr_to,
             resources: self.resources(task.resources, limits)?,
             network: match task.network {
                 NetworkRequest::None => Network::None,
@@ -197,32 +200,6 @@ impl At {
             })
         };
         inputs.into_iter().enumerate().map(check).collect()
-    }
-
-    fn outputs(self, outputs: Vec<String>) -> Result<Vec<OutputSpec>, Problem> {
-        if outputs.len() > 100 {
-            return Err(Problem::invalid(self.field("outputs"), "there are at most 100"));
-        }
-        let check = |(place, path): (usize, String)| {
-            let field = self.field(&format!("outputs[{place}]"));
-            check_path(&field, &path)?;
-            let name = path.trim_matches('/');
-            if name.is_empty() {
-                return Err(Problem::invalid(field, "the whole file system cannot be kept"));
-            }
-            if ["Stdout", "Stderr", "manifest.json"].contains(&name) {
-                return Err(Problem::invalid(
-                    field,
-                    "the archive has a member of that name already",
-                ));
-            }
-            let first = name.split('/').next().unwrap_or_default();
-            if ["proc", "sys", "dev"].contains(&first) || path.starts_with(agent::HOME) {
-                return Err(Problem::invalid(field, "it is not a place where outputs can be"));
-            }
-            Ok(OutputSpec { path })
-        };
-        outputs.into_iter().enumerate().map(check).collect()
     }
 
     fn resources(self, asked: ResourcesRequest, limits: &Limits) -> Result<Resources, Problem> {
