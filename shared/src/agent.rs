@@ -79,6 +79,9 @@ pub mod exit_code {
 pub struct PlanRequest {
     /// The agent's version.
     pub agent: String,
+    /// Where an earlier answer's inputs ended: [`Plan::more`] of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// All that the agent needs to know.
@@ -96,6 +99,10 @@ pub struct Plan {
     /// Files to be there before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<PlanInput>,
+    /// There are more inputs than these: to ask again with. Of what is answered
+    /// then only its inputs count, and whether there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
     /// Absolute paths or patterns to keep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
@@ -153,6 +160,22 @@ pub enum PlanSource {
     /// From here: absolute, or a path on the service.
     Url(
         /// A signed URL.
+        String,
+    ),
+    /// A part of what is there, at least one byte of it.
+    Part {
+        /// A signed URL.
+        url: String,
+        /// The first byte.
+        start: u64,
+        /// One past the last.
+        end: u64,
+    },
+    /// No bytes: a folder.
+    Folder,
+    /// They are not to be had.
+    Missing(
+        /// Why, in a line for people.
         String,
     ),
 }

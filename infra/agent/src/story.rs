@@ -47,7 +47,8 @@ impl Unstarted {
         Unstarted { cause: Cause::AgentLost, message }
     }
 
-    fn stopped() -> Unstarted {
+    /// It was told to stop before there was a process.
+    pub fn stopped() -> Unstarted {
         let message = "stopped before the process was started".to_owned();
         Unstarted { cause: Cause::Interrupted, message }
     }

@@ -33,7 +33,7 @@ pub use cause::{Blame, Cause};
 pub use chunk::{Chunk, Counts, INLINE_INSTANCES};
 pub use duty::{Due, Duty};
 pub use event::{AttemptEvent, Ended, Event, Exit, Usage};
-pub use graph::{Edge, GraphFault, When, check as check_graph};
+pub use graph::{Edge, GraphFault, When, ancestors, check as check_graph};
 pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
 pub use image::{ImageReference, ResolvedImage};
 pub use instance::{Instance, InstanceState, Outcome};

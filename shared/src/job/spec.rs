@@ -169,6 +169,24 @@ pub enum Source {
         /// Its name among the job's own objects.
         String,
     ),
+    /// Every object of the project's whose key starts like this, each under
+    /// what is left of its key. Only an input can be this.
+    Folder {
+        /// The bucket.
+        bucket: Name,
+        /// The start of the keys: empty, or with `/` at its end.
+        prefix: String,
+    },
+    /// What an earlier task of the job has left.
+    Task {
+        /// The task's place in the job's list.
+        task: u32,
+        /// Which of its instances.
+        instance: u32,
+        /// The member of the archive; the archive itself without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<String>,
+    },
 }
 
 /// A file put into the container.

@@ -29,6 +29,7 @@ pub mod rerun;
 pub mod retry;
 pub mod rows;
 pub mod slots;
+mod sources;
 pub mod submit;
 pub mod sweep;
 pub mod templates;

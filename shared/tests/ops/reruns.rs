@@ -33,6 +33,7 @@ const EVERYTHING: &str = r#"{
          "stdin": {"inline": "text"},
          "inputs": [{"path": "/b", "source": {"base64": "/w=="}, "mode": "0755"},
                     {"path": "/o", "source": {"object": "bucket/a/key"}},
+                    {"path": "/f", "source": {"folder": "bucket/some/"}},
                     {"path": "/u", "source": {"upload": "abc"}}],
          "outputs": ["/out", {"path": "/to", "to": "bucket/{instance}/"}],
          "stdout_to": "bucket/{instance}.out", "stderr_to": "bucket/{instance}.err",
@@ -41,7 +42,8 @@ const EVERYTHING: &str = r#"{
          "retry": {"max_attempts": 4, "exit_codes": [3], "delay_seconds": 5},
          "timeout_seconds": 10, "grace_seconds": 2, "waiting_seconds": 30,
          "starting_seconds": 20, "collecting_seconds": 40},
-        {"name": "then", "image": "b", "after": [{"task": "first", "when": "finished"}]}
+        {"name": "then", "image": "b", "after": [{"task": "first", "when": "finished"}],
+         "stdin": {"task": {"name": "first", "member": "out/x", "instance": 2}}}
     ]
 }"#;
 

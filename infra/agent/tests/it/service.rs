@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
+    ops::Range,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use shared::agent::{Kept, LogBatch, ObjectUpload, Plan, Report, Upload, UploadRequest};
+use shared::agent::{Kept, LogBatch, ObjectUpload, Plan, PlanRequest, Report, Upload, UploadRequest};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct State {
     pub plan: Option<Plan>,
+    /// The rest of the plan, by where what came before it ended.
+    pub more: Vec<(String, Plan)>,
     pub batches: Vec<LogBatch>,
     pub uploads: Vec<UploadRequest>,
     pub puts: usize,
@@ -107,6 +110,7 @@ struct Call {
     path: String,
     token: Option<String>,
     length: u64,
+    part: Option<Range<usize>>,
 }
 
 fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) -> io::Result<()> {
@@ -147,7 +151,8 @@ fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) 
                 let mut text = Vec::new();
                 body.read_to_end(&mut text)?;
                 let mut state = shared.0.lock().unwrap();
-                answer(&mut state, verb, &call.path, &text)
+                let whole = answer(&mut state, verb, &call.path, &text);
+                call.part.clone().map_or(whole.clone(), |part| (206, whole.1[part].to_vec()))
             }
         };
         shared.1.notify_all();
@@ -174,7 +179,7 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Call>> {
     }
     let mut words = line.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
-    let mut call = Call { method, path, token: None, length: 0 };
+    let mut call = Call { method, path, token: None, length: 0, part: None };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -183,6 +188,10 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Call>> {
         };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => call.length = value.parse().unwrap(),
+            "range" => {
+                let (first, last) = value.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+                call.part = Some(first.parse().unwrap()..last.parse::<usize>().unwrap() + 1);
+            }
             "authorization" => call.token = value.strip_prefix("Bearer ").map(str::to_owned),
             _ => {}
         }
@@ -228,10 +237,14 @@ fn place_of(object: &ObjectUpload) -> Upload {
 
 fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u8>) {
     match verb {
-        "plan" => match &state.plan {
-            Some(plan) => (200, serde_json::to_vec(plan).unwrap()),
-            None => (409, Vec::new()),
-        },
+        "plan" => {
+            let asked: PlanRequest = serde_json::from_slice(text).unwrap();
+            let plan = match asked.after {
+                None => state.plan.as_ref(),
+                Some(after) => state.more.iter().find(|more| more.0 == after).map(|more| &more.1),
+            };
+            plan.map_or((409, Vec::new()), |plan| (200, serde_json::to_vec(plan).unwrap()))
+        }
         "logs" => {
             state.batches.push(serde_json::from_slice(text).unwrap());
             (204, Vec::new())

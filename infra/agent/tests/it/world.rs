@@ -58,6 +58,7 @@ impl World {
             workdir: self.text("work"),
             stdin: None,
             inputs: Vec::new(),
+            more: None,
             outputs: vec![self.text("work")],
             timeout_seconds: 50,
             grace_seconds: 50,

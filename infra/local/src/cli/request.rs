@@ -151,8 +151,9 @@ pub struct JobArgs {
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub stdin: Option<PathBuf>,
 
-    /// A file to be there before it starts: one of this machine, or an object.
-    /// `file:` or `object:` before it says which; can be repeated
+    /// A file to be there before it starts: one of this machine, or an object;
+    /// or with `/` at its end all objects below BUCKET/PREFIX/. `file:` or
+    /// `object:` before it says which; can be repeated
     #[arg(long, short, value_name = "FILE_OR_BUCKET/KEY:/PATH", help_heading = "Files")]
     pub input: Vec<Input>,
 

@@ -10,6 +10,7 @@ mod outputs;
 mod query;
 mod rules;
 mod shapes;
+mod sources;
 mod task;
 
 pub use edit::edited;

@@ -9,7 +9,7 @@ use serde::{
 use utoipa::ToSchema;
 
 use super::{
-    rules::{check_object_key, check_path, parse_name},
+    rules::{check_path, parse_destination},
     task::At,
 };
 use crate::{
@@ -162,13 +162,7 @@ struct Taken {
 
 impl Taken {
     fn parse(&mut self, field: &str, text: &str) -> Result<Destination, Problem> {
-        let (bucket, key) = text.split_once('/').ok_or_else(|| {
-            Problem::invalid(field, "an object is named `bucket/key`, several `bucket/prefix/`")
-        })?;
-        let to = Destination { bucket: parse_name(field, bucket)?, key: key.to_owned() };
-        if !key.is_empty() {
-            check_object_key(field, key)?;
-        }
+        let to = parse_destination(field, text)?;
         if self.instances > 1 && !to.is_of_instance() {
             let rule = "the task has several instances: `{instance}` has to be in it, which stands \
                         for the index of each";

@@ -115,6 +115,24 @@ pub enum SourceRequest {
     Upload(String),
     /// What came with the job that `from` names, by its name there.
     Attached(String),
+    /// Every object below `bucket/prefix/`, each below the input's path by the
+    /// rest of its key, as they are when the process starts. No object is an
+    /// empty folder.
+    Folder(String),
+    /// What another task has left, which has ended before this one starts: it
+    /// is among those that this one runs after, or that they run after.
+    Task {
+        /// That task's name.
+        #[serde(rename = "name")]
+        task: String,
+        /// The path of a file in its archive, such as `tmp/result` or `Stdout`;
+        /// the whole archive without.
+        #[serde(default)]
+        member: Option<String>,
+        /// The instance, where that task has several.
+        #[serde(default)]
+        instance: Option<u32>,
+    },
 }
 
 /// A file to be put in place.
