@@ -148,10 +148,8 @@ async fn what_an_earlier_task_has_not_left_is_named(world: &mut World) {
     let message = &attempts["attempts"][1]["message"];
     assert_eq!(message, "stdin: task `first` has left no `out/none`", "{attempts:#}");
 
-    let beside = world
-        .probe("cat")
-        .with("stdin", json!({"task": {"name": "first"}}))
-        .task("beside");
+    let beside =
+        world.probe("cat").with("stdin", json!({"task": {"name": "first"}})).task("beside");
     let job = json!({"tasks": [world.probe("say x").task("first"), beside]});
     let refused = client.post("/v1/jobs", &job).await.problem(400, "invalid_field");
     assert_eq!(refused["field"], "tasks[1].stdin.task.name");

@@ -50,27 +50,22 @@ pub struct Collected {
 }
 
 /// Collects and stores the archive, then what becomes objects.
-pub async fn collect(
-    service: &Service,
-    plan: &Plan,
-    settings: &Settings,
-    ran: &Ran,
-) -> Collected {
+pub async fn collect(service: &Service, plan: &Plan, settings: &Settings, ran: &Ran) -> Collected {
     let until = Instant::now() + Duration::from_secs(plan.collect_seconds.into());
     let last = Mutex::new(None);
     let too_late = || {
         let seconds = plan.collect_seconds;
         let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
         let why = last.map_or_else(String::new, |why: String| format!("; the last try: {why}"));
-        Err(format!("the outputs could not be stored within {seconds} s{why}"))
+        format!("the outputs could not be stored within {seconds} s{why}")
     };
     let archive = timeout_at(until, async {
         let archive = pack(plan, settings, ran).await?;
         store(service, plan, archive, ran, &last).await
     });
-    let archive = archive.await.unwrap_or_else(|_| too_late());
+    let archive = archive.await.unwrap_or_else(|_| Err(too_late()));
     let put = timeout_at(until, objects::put_all(service, plan, settings, ran, &last));
-    let put = put.await.unwrap_or_else(|_| too_late());
+    let put = put.await.unwrap_or_else(|_| Err(too_late()));
     let (stored, put) = (archive.as_ref().err(), put.as_ref());
     Collected {
         trouble: stored.or(put.err()).cloned(),
@@ -171,7 +166,7 @@ async fn store(
     ran: &Ran,
     last: &Mutex<Option<String>>,
 ) -> Result<ArchiveInfo, String> {
-    let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit) };
+    let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit), object: None };
     let mut backoff = Backoff::default();
     let mut packed = None;
     let is_small = matches!(archive, Archive::Small { .. });

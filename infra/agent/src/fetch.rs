@@ -92,7 +92,8 @@ async fn inputs(service: &Service, all: &[PlanInput]) -> Result<u64, Unstarted> 
     // Of two at one path the later one counts.
     let last: HashMap<&str, usize> =
         all.iter().enumerate().map(|(place, input)| (input.path.as_str(), place)).collect();
-    let counts = |(place, input): &(usize, &PlanInput)| last.get(input.path.as_str()) == Some(place);
+    let counts =
+        |(place, input): &(usize, &PlanInput)| last.get(input.path.as_str()) == Some(place);
     let queue = Mutex::new(all.iter().enumerate().filter(counts));
     let work = async || {
         let mut bytes = 0;

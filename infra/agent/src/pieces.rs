@@ -129,15 +129,16 @@ impl Find {
         let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
         if metadata.is_file() {
             let below = path.strip_prefix(base).ok().and_then(Path::to_str);
-            let below = below.ok_or_else(|| format!("the name of {} is no text", path.display()))?;
+            let below =
+                below.ok_or_else(|| format!("the name of {} is no text", path.display()))?;
             return output.add(path.to_owned(), Some(below.to_owned()));
         }
         if !metadata.is_dir() || self.foreign.iter().any(|foreign| path.starts_with(foreign)) {
             return Ok(());
         }
         let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries =
-            entries.map_err(|error| format!("{} cannot be read: {}", path.display(), plain(&error)))?;
+        let entries = entries
+            .map_err(|error| format!("{} cannot be read: {}", path.display(), plain(&error)))?;
         entries.iter().try_for_each(|entry| self.walk(output, base, &entry.path()))
     }
 }
@@ -183,12 +184,16 @@ mod tests {
             spools: [spool(Stream::Stdout), spool(Stream::Stderr)],
             all_must_be: true,
         };
-        let mut found: Vec<_> = find.all()?.into_iter().map(|piece| {
-            let (file, length) = piece.open().unwrap();
-            let text = io::read_to_string(&*file).unwrap();
-            assert_eq!(text.len() as u64, length);
-            (piece.object.path.unwrap_or_default(), text)
-        }).collect();
+        let mut found: Vec<_> = find
+            .all()?
+            .into_iter()
+            .map(|piece| {
+                let (file, length) = piece.open().unwrap();
+                let text = io::read_to_string(&*file).unwrap();
+                assert_eq!(text.len() as u64, length);
+                (piece.object.path.unwrap_or_default(), text)
+            })
+            .collect();
         found.sort();
         Ok(found)
     }

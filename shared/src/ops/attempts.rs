@@ -17,7 +17,7 @@ use crate::{
     agent::{ArchiveInfo, Layout, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
         AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
-        JobKey, JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
+        JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
     },
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,

@@ -156,11 +156,8 @@ impl Sources<'_> {
     ) -> Result<PlanSource, Problem> {
         let of = self.job.tasks.get(task as usize);
         let of = of.ok_or_else(|| Problem::internal("a source is of no task"))?;
-        let selector = Selector {
-            task: Some(of.name.to_string()),
-            instance: Some(instance),
-            attempt: None,
-        };
+        let selector =
+            Selector { task: Some(of.name.to_string()), instance: Some(instance), attempt: None };
         let selected = output::select(self.service, self.job, &selector).await?;
         let archive = output::stored(self.service, self.job.key(), selected.attempt).await?;
         let Some(archive) = archive else {

@@ -117,9 +117,8 @@ async fn where_a_page_ended_is_not_made_up() {
     let json = r#"{"image": "a", "inputs": [{"path": "/in", "source": {"folder": "b/in/"}}]}"#;
     let job = world.submit(json).await.id;
     let (attempt, _) = world.start(job).await;
-    let read = async |after: &str| {
-        attempts::read_plan_after(&world.service, attempt, Some(after)).await
-    };
+    let read =
+        async |after: &str| attempts::read_plan_after(&world.service, attempt, Some(after)).await;
     assert!(matches!(read("x").await, Err(Problem::Invalid { field, .. }) if field == "after"));
     assert_eq!(read("7:").await.unwrap().inputs, []);
     // A name before the folder leads to nothing that is not in it.

@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use shared::agent::{Kept, LogBatch, ObjectUpload, Plan, PlanRequest, Report, Upload, UploadRequest};
+use shared::agent::{
+    Kept, LogBatch, ObjectUpload, Plan, PlanRequest, Report, Upload, UploadRequest,
+};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_mins(1);

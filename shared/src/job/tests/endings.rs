@@ -153,7 +153,7 @@ fn a_job_of_wide_tasks_ends_by_their_instances() {
     for (first, row) in pairs.into_iter().zip(table) {
         for (second, ending) in pairs.into_iter().zip(row) {
             let mut walk = Walk::new(&job([array("a", 2), array("b", 2)]));
-            for (task, codes) in [first, second].into_iter().enumerate() {
+            for (task, codes) in (0..).zip([first, second]) {
                 walk.run(task, 0, codes[0]).run(task, 1, codes[1]);
             }
             assert_eq!(walk.ending(), Some(ending), "{first:?} and {second:?}");

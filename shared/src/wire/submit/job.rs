@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn more_tasks_than_there_may_be_are_counted() {
-        let tasks: Vec<_> = (0..=1_000).map(|n| json!({"name": format!("t{n}"), "image": "a"})).collect();
+        let tasks: Vec<_> =
+            (0..=1_000).map(|n| json!({"name": format!("t{n}"), "image": "a"})).collect();
         let (at, why) = refused(&json!({"tasks": tasks}).to_string());
         assert_eq!((at.as_str(), why.as_str()), ("tasks", "1001 tasks, and 1000 are allowed"));
     }

@@ -88,7 +88,8 @@ impl<'de> Visitor<'de> for Written {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OutputRequest, A::Error> {
-        let OutputToObject { path, to } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        let OutputToObject { path, to } =
+            Deserialize::deserialize(MapAccessDeserializer::new(map))?;
         Ok(OutputRequest { path, to })
     }
 }

@@ -64,7 +64,8 @@ impl At {
         let task = &tasks[self.task];
         let stdin = task.stdin.iter().map(|source| ("stdin".to_owned(), source));
         let inputs = task.inputs.iter().enumerate();
-        let inputs = inputs.map(|(place, input)| (format!("inputs[{place}].source"), &input.source));
+        let inputs =
+            inputs.map(|(place, input)| (format!("inputs[{place}].source"), &input.source));
         let mut before = None;
         for (name, source) in stdin.chain(inputs) {
             let Source::Task { task: other, .. } = source else { continue };

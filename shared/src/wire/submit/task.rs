@@ -142,8 +142,7 @@ impl At {
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
-        let keeping =
-            self.keeping(task.outputs, [task.stdout_to, task.stderr_to], instances)?;
+        let keeping = self.keeping(task.outputs, [task.stdout_to, task.stderr_to], instances)?;
         Ok(TaskSpec {
             name: others.names[self.task].clone(),
             image,
