@@ -41,8 +41,6 @@ pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
     CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, InputSpec, JobSpec,
-    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, InputSpec, JobSpec,
-    MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources, RetryRules,
-    Sealed, Source, TaskSpec,
-    Sealed, Source, TaskSpec,
+    MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources,
+    RetryRules, Sealed, Source, TaskSpec,
 };
