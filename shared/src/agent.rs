@@ -55,6 +55,12 @@ pub const SCRATCH_VARIABLE: &str = "TARPON_SCRATCH";
 /// How much of the end of each stream a report carries, in bytes.
 pub const TAIL_BYTES: usize = 10_000;
 
+/// How long one object may be that the agent puts: as much as one PUT takes.
+pub const OBJECT_BYTES: u64 = 5 << 30;
+
+/// How many objects one attempt may put.
+pub const MOST_OBJECTS: usize = 10_000;
+
 /// How large an archive may be to be put where the plan says: collecting a
 /// larger one takes long enough for the service to be told of it first.
 pub const UNASKED_BYTES: u64 = 512 << 10;
@@ -73,6 +79,9 @@ pub mod exit_code {
 pub struct PlanRequest {
     /// The agent's version.
     pub agent: String,
+    /// Where an earlier answer's inputs ended: [`Plan::more`] of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// All that the agent needs to know.
@@ -90,6 +99,10 @@ pub struct Plan {
     /// Files to be there before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<PlanInput>,
+    /// There are more inputs than these: to ask again with. Of what is answered
+    /// then only its inputs count, and whether there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
     /// Absolute paths or patterns to keep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
@@ -109,6 +122,30 @@ pub struct Plan {
     /// about, and so is one for which this has come to nothing: it may be late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<Upload>,
+    /// What becomes objects of the user's as well, once the archive is stored.
+    /// Where each goes is asked with [`UploadRequest::object`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<PlanObject>,
+}
+
+/// What becomes an object, or many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanObject {
+    /// Of what.
+    pub of: Kept,
+    /// Whether every file becomes one, each by its path; if not, there is but
+    /// one file.
+    pub many: bool,
+}
+
+/// Something that is kept of what a process leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// The output at this place of [`Plan::outputs`].
+    Output(u32),
+    /// A stream.
+    Stream(Stream),
 }
 
 /// Where bytes come from.
@@ -123,6 +160,22 @@ pub enum PlanSource {
     /// From here: absolute, or a path on the service.
     Url(
         /// A signed URL.
+        String,
+    ),
+    /// A part of what is there, at least one byte of it.
+    Part {
+        /// A signed URL.
+        url: String,
+        /// The first byte.
+        start: u64,
+        /// One past the last.
+        end: u64,
+    },
+    /// No bytes: a folder.
+    Folder,
+    /// They are not to be had.
+    Missing(
+        /// Why, in a line for people.
         String,
     ),
 }
@@ -175,20 +228,35 @@ pub struct LogPiece {
     pub data: String,
 }
 
-/// The archive's length is known; where may it go?
+/// The archive's length is known, or that of an object to be; where may it go?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRequest {
-    /// The archive's exact length.
+    /// The exact length.
     pub bytes: u64,
     /// How the process ended, so that a cancel from now on comes too late.
     pub exit: Option<Exit>,
+    /// Which object it is; the archive without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectUpload>,
 }
 
-/// Where the archive goes.
+/// What is to become an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectUpload {
+    /// Of what.
+    pub of: Kept,
+    /// Which of its files: the path below the folder, or below the fixed part
+    /// of the pattern. None where there is but one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Where the archive goes, or an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// Absolute, or a path on the service: one PUT of the exact length. 412
-    /// says that it is there already, from an answer that was lost.
+    /// says that the archive is there already, from an answer that was lost; an
+    /// object takes the place of what is there.
     pub url: String,
     /// Headers that the PUT must carry.
     pub headers: Vec<(String, String)>,

@@ -40,6 +40,7 @@ mod failure;
 mod hello;
 mod inputs;
 mod logs;
+mod objects;
 mod reads;
 mod tasks;
 

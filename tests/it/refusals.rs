@@ -109,10 +109,11 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({}), "image", "required"),
         (json!({"tasks": []}), "tasks", ""),
         (json!({"tasks": "none"}), "tasks", "invalid type"),
-        (json!({"tasks": [task("a"), task("a")]}), "tasks", "two tasks"),
+        (json!({"tasks": [task("a"), task("a")]}), "tasks[1].name", "two tasks"),
         (json!({"tasks": [task("a"), {"image": "a"}]}), "tasks[1].name", "required"),
         (json!({"tasks": [after("a", "b")]}), "tasks[0].after[0].task", "no task `b`"),
-        (json!({"tasks": [after("a", "b"), after("b", "a")]}), "tasks", "circle"),
+        (json!({"tasks": [after("a", "b"), after("b", "a")]}), "tasks[1].after[0].task", "a -> b -> a"),
+        (json!({"tasks": [task("b"), after("a", "a")]}), "tasks[1].after[0].task", "after itself"),
         (json!({"tasks": [{"name": "a", "image": "a", "hue": 1}]}), "tasks[0].hue", "unknown field"),
     ]
 }

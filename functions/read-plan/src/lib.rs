@@ -22,8 +22,9 @@ impl Action for ReadPlan {
 
     async fn handle(&self, service: &Service, mut request: Request) -> Result<Reply, Problem> {
         let attempt = auth::attempt_of(service, &request)?;
-        let _: PlanRequest = request.json("the body", SMALL_BODY_BYTES).await?;
-        let plan = attempts::read_plan(service, attempt).await?;
+        let asked: PlanRequest = request.json("the body", SMALL_BODY_BYTES).await?;
+        let after = asked.after.as_deref();
+        let plan = attempts::read_plan_after(service, attempt, after).await?;
         Ok(Reply::json(StatusCode::OK, &plan).secret())
     }
 }

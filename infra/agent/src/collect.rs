@@ -1,6 +1,11 @@
 //! Bringing home what the process left: one archive, put where it may go.
 
-use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -10,14 +15,15 @@ use shared::{
     archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
+    aside::{Aside, aside, finished},
     backoff::Backoff,
     body::Outgoing,
-    outputs,
+    objects, outputs,
     process::Ran,
     program::plain,
     service::{CallError, Put, Service},
@@ -32,25 +38,40 @@ const SMALL: u64 = UNASKED_BYTES;
 /// How many pieces of a larger one may wait to be sent.
 const WAITING: usize = 4;
 
-/// Collects and stores the archive. Fails with one line for people.
-pub async fn collect(
-    service: &Service,
-    plan: &Plan,
-    settings: &Settings,
-    ran: &Ran,
-) -> Result<ArchiveInfo, String> {
-    let time = Duration::from_secs(plan.collect_seconds.into());
-    let mut last = None;
-    let stored = timeout(time, async {
-        let archive = pack(plan, settings, ran).await?;
-        store(service, plan, archive, ran, &mut last).await
-    });
-    stored.await.unwrap_or_else(|_| {
+/// What was brought home.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The stored archive, if it could be stored.
+    pub archive: Option<ArchiveInfo>,
+    /// How many bytes became objects as well.
+    pub object_bytes: u64,
+    /// What was not brought home, in one line for people.
+    pub trouble: Option<String>,
+}
+
+/// Collects and stores the archive, then what becomes objects.
+pub async fn collect(service: &Service, plan: &Plan, settings: &Settings, ran: &Ran) -> Collected {
+    let until = Instant::now() + Duration::from_secs(plan.collect_seconds.into());
+    let last = Mutex::new(None);
+    let too_late = || {
         let seconds = plan.collect_seconds;
-        let why =
-            last.map_or_else(String::new, |error: CallError| format!("; the last try: {error}"));
-        Err(format!("the outputs could not be stored within {seconds} s{why}"))
-    })
+        let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let why = last.map_or_else(String::new, |why: String| format!("; the last try: {why}"));
+        format!("the outputs could not be stored within {seconds} s{why}")
+    };
+    let archive = timeout_at(until, async {
+        let archive = pack(plan, settings, ran).await?;
+        store(service, plan, archive, ran, &last).await
+    });
+    let archive = archive.await.unwrap_or_else(|_| Err(too_late()));
+    let put = timeout_at(until, objects::put_all(service, plan, settings, ran, &last));
+    let put = put.await.unwrap_or_else(|_| Err(too_late()));
+    let (stored, put) = (archive.as_ref().err(), put.as_ref());
+    Collected {
+        trouble: stored.or(put.err()).cloned(),
+        object_bytes: put.copied().unwrap_or(0),
+        archive: archive.ok(),
+    }
 }
 
 /// An archive that can be sent, as often as it takes.
@@ -143,9 +164,9 @@ async fn store(
     plan: &Plan,
     archive: Archive,
     ran: &Ran,
-    last: &mut Option<CallError>,
+    last: &Mutex<Option<String>>,
 ) -> Result<ArchiveInfo, String> {
-    let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit) };
+    let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit), object: None };
     let mut backoff = Backoff::default();
     let mut packed = None;
     let is_small = matches!(archive, Archive::Small { .. });
@@ -183,7 +204,7 @@ async fn store(
             }
             Err(error @ CallError::BadUrl(_)) => return Err(error.to_string()),
             Err(error) => {
-                *last = Some(error);
+                objects::note(last, error.to_string());
                 backoff.wait().await;
             }
         }
@@ -206,19 +227,4 @@ fn stream(packing: Arc<Packing>) -> (Outgoing, Aside<Packed>) {
         packed
     });
     (Outgoing::Stream { chunks, left }, writer)
-}
-
-/// Work that is done on a thread of its own. Nobody waits for it in the end:
-/// a disk that hangs does not keep the agent from reporting.
-type Aside<T> = io::Result<oneshot::Receiver<io::Result<T>>>;
-
-fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Aside<T> {
-    let (done, result) = oneshot::channel();
-    // Whether anybody still listens is not its concern.
-    thread::Builder::new().spawn(move || done.send(work()).ok())?;
-    Ok(result)
-}
-
-async fn finished<T>(aside: Aside<T>) -> io::Result<T> {
-    aside?.await.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")))
 }

@@ -1,10 +1,13 @@
 //! Fetching what the process reads: its standard input and its input files.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, Permissions},
     io::{self, Write},
+    ops::Range,
     os::unix::fs::PermissionsExt,
     path::Path,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use data_encoding::BASE64;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use shared::{
-    agent::{Plan, PlanSource},
+    agent::{Plan, PlanInput, PlanSource},
     job::Cause,
 };
 use tokio::time::{Instant, timeout};
@@ -20,7 +23,8 @@ use tokio::time::{Instant, timeout};
 use crate::{
     Unstarted,
     backoff::Backoff,
-    service::{CallError, Service},
+    program::plain,
+    service::{CallError, Refused, Service},
 };
 
 /// How long nothing may come of what is being fetched.
@@ -69,20 +73,62 @@ pub async fn fetch(service: &Service, plan: &Plan, scratch: &Path) -> Result<Fet
         io::Seek::rewind(&mut file).map_err(failed)?;
         fetched.stdin = Some(file);
     }
-    for input in &plan.inputs {
-        let failed = |why: String| {
-            Unstarted::because(Cause::InputFailed, format!("input {}: {why}", input.path))
+    fetched.bytes += inputs(service, &plan.inputs).await?;
+    let mut more = plan.more.clone();
+    while let Some(after) = more {
+        let next = match service.plan_after(Some(after)).await {
+            Some(Ok(next)) => next,
+            Some(Err(Refused)) => return Err(Unstarted::stopped()),
+            None => return Err(Unstarted::fault("the rest of the plan did not come".to_owned())),
         };
-        let mut file = create(Path::new(&input.path)).map_err(|error| failed(error.to_string()))?;
-        match bring(service, &input.source, &mut file).await {
-            Ok(bytes) => fetched.bytes += bytes,
-            Err(Trouble::Here(error)) => return Err(failed(error.to_string())),
-            Err(Trouble::Passing(why) | Trouble::Lasting(why)) => return Err(failed(why)),
-        }
-        let mode = Permissions::from_mode(input.mode & 0o7777);
-        file.set_permissions(mode).map_err(|error| failed(error.to_string()))?;
+        fetched.bytes += inputs(service, &next.inputs).await?;
+        more = next.more;
     }
     Ok(fetched)
+}
+
+/// Puts these inputs in place; how many bytes they are.
+async fn inputs(service: &Service, all: &[PlanInput]) -> Result<u64, Unstarted> {
+    // Of two at one path the later one counts.
+    let last: HashMap<&str, usize> =
+        all.iter().enumerate().map(|(place, input)| (input.path.as_str(), place)).collect();
+    let counts =
+        |(place, input): &(usize, &PlanInput)| last.get(input.path.as_str()) == Some(place);
+    let queue = Mutex::new(all.iter().enumerate().filter(counts));
+    let work = async || {
+        let mut bytes = 0;
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some((_, input)) = next() {
+            bytes += put_in_place(service, input).await?;
+        }
+        Ok::<u64, Unstarted>(bytes)
+    };
+    // A few at once: what takes the time is waiting for answers.
+    let (a, b, c, d) = tokio::try_join!(work(), work(), work(), work())?;
+    Ok(a + b + c + d)
+}
+
+async fn put_in_place(service: &Service, input: &PlanInput) -> Result<u64, Unstarted> {
+    let failed = |why: String| {
+        Unstarted::because(Cause::InputFailed, format!("input {}: {why}", input.path))
+    };
+    match &input.source {
+        PlanSource::Missing(why) => return Err(failed(why.clone())),
+        PlanSource::Folder => {
+            let made = fs::create_dir_all(&input.path);
+            return made.map(|()| 0).map_err(|error| failed(plain(&error)));
+        }
+        PlanSource::Inline(_) | PlanSource::Url(_) | PlanSource::Part { .. } => {}
+    }
+    let mut file = create(Path::new(&input.path)).map_err(|error| failed(plain(&error)))?;
+    let bytes = match bring(service, &input.source, &mut file).await {
+        Ok(bytes) => bytes,
+        Err(Trouble::Here(error)) => return Err(failed(plain(&error))),
+        Err(Trouble::Passing(why) | Trouble::Lasting(why)) => return Err(failed(why)),
+    };
+    let mode = Permissions::from_mode(input.mode & 0o7777);
+    file.set_permissions(mode).map_err(|error| failed(plain(&error)))?;
+    Ok(bytes)
 }
 
 fn create(path: &Path) -> io::Result<File> {
@@ -94,8 +140,11 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Puts a source's bytes into an empty file, trying again while it may help.
 async fn bring(service: &Service, source: &PlanSource, file: &mut File) -> Result<u64, Trouble> {
-    let url = match source {
-        PlanSource::Url(url) => url,
+    let (url, part) = match source {
+        PlanSource::Url(url) => (url, None),
+        PlanSource::Part { url, start, end } => (url, Some(*start..*end)),
+        PlanSource::Folder => return Err(Trouble::Lasting("it is a folder".to_owned())),
+        PlanSource::Missing(why) => return Err(Trouble::Lasting(why.clone())),
         PlanSource::Inline(text) => {
             let bytes = BASE64
                 .decode(text.as_bytes())
@@ -107,7 +156,7 @@ async fn bring(service: &Service, source: &PlanSource, file: &mut File) -> Resul
     let until = Instant::now() + ENDURANCE;
     let mut backoff = Backoff::default();
     loop {
-        match download(service, url, file).await {
+        match download(service, url, part.clone(), file).await {
             Err(Trouble::Passing(_)) if Instant::now() < until => backoff.wait().await,
             settled => return settled,
         }
@@ -115,10 +164,15 @@ async fn bring(service: &Service, source: &PlanSource, file: &mut File) -> Resul
 }
 
 /// One try, from the first byte on.
-async fn download(service: &Service, url: &str, file: &mut File) -> Result<u64, Trouble> {
+async fn download(
+    service: &Service,
+    url: &str,
+    part: Option<Range<u64>>,
+    file: &mut File,
+) -> Result<u64, Trouble> {
     file.set_len(0).map_err(Trouble::Here)?;
     io::Seek::rewind(file).map_err(Trouble::Here)?;
-    let mut body = service.get(url).await.map_err(|error| trouble(&error))?.into_body();
+    let mut body = service.get(url, part).await.map_err(|error| trouble(&error))?.into_body();
     let mut count = 0;
     loop {
         let Ok(frame) = timeout(PATIENCE, body.frame()).await else {

@@ -13,6 +13,8 @@ mod story;
 
 mod collect;
 mod fetch;
+mod objects;
+mod pieces;
 mod process;
 
 mod logs;
@@ -24,6 +26,7 @@ mod streams;
 
 mod install;
 
+mod aside;
 mod backoff;
 mod body;
 mod clock;

@@ -50,7 +50,7 @@ pub fn find(outputs: &[String], foreign: &[PathBuf]) -> Outputs {
 }
 
 /// The folder that all matches of a pattern are in.
-fn root(pattern: &str) -> PathBuf {
+pub fn root(pattern: &str) -> PathBuf {
     let special = pattern.find(['*', '?', '[']).unwrap_or(pattern.len());
     let slash = pattern[..special].rfind('/').unwrap_or(0);
     PathBuf::from(if slash == 0 { "/" } else { &pattern[..slash] })

@@ -1,6 +1,7 @@
 //! The service, as the agent calls it.
 
 use std::{
+    ops::Range,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -88,7 +89,12 @@ impl Service {
 
     /// Asks for the plan until there is an answer. `None`: gave up.
     pub async fn plan(&self) -> Option<Result<Plan, Refused>> {
-        let request = PlanRequest { agent: env!("CARGO_PKG_VERSION").to_owned() };
+        self.plan_after(None).await
+    }
+
+    /// The same; its inputs are those from where an earlier plan's ended.
+    pub async fn plan_after(&self, after: Option<String>) -> Option<Result<Plan, Refused>> {
+        let request = PlanRequest { agent: env!("CARGO_PKG_VERSION").to_owned(), after };
         let read = |answer: &[u8]| serde_json::from_slice(answer);
         self.insist("plan", &request, read).await
     }
@@ -109,10 +115,19 @@ impl Service {
         self.insist("report", report, |_| Ok(())).await
     }
 
-    /// Starts to read what is at `url`: absolute, or a path on the service.
-    pub async fn get(&self, url: &str) -> Result<Response<Incoming>, CallError> {
+    /// Starts to read what is at `url`, or a part of it: absolute, or a path on
+    /// the service.
+    pub async fn get(
+        &self,
+        url: &str,
+        part: Option<Range<u64>>,
+    ) -> Result<Response<Incoming>, CallError> {
         let build = |target: &Target| {
-            let request = target.request(Method::GET);
+            let mut request = target.request(Method::GET);
+            if let Some(part) = &part {
+                let last = part.end.saturating_sub(1);
+                request = request.header(header::RANGE, format!("bytes={}-{last}", part.start));
+            }
             request.body(Outgoing::empty()).map_err(|_| CallError::BadUrl(BadAddress::Malformed))
         };
         let target = self.target(url)?;
@@ -123,8 +138,10 @@ impl Service {
             }
         });
         let response = answered.await.unwrap_or(Err(CallError::TimedOut))?;
+        // All of it, where a part was asked for, is not what was asked for.
+        let wanted = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         match response.status() {
-            StatusCode::OK => Ok(response),
+            status if status == wanted => Ok(response),
             status => Err(CallError::Status(status)),
         }
     }

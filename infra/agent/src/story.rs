@@ -47,7 +47,8 @@ impl Unstarted {
         Unstarted { cause: Cause::AgentLost, message }
     }
 
-    fn stopped() -> Unstarted {
+    /// It was told to stop before there was a process.
+    pub fn stopped() -> Unstarted {
         let message = "stopped before the process was started".to_owned();
         Unstarted { cause: Cause::Interrupted, message }
     }
@@ -134,15 +135,10 @@ async fn finish(
     }
     let [stdout, stderr] = &ran.spools;
     let lost = stdout.lost() + stderr.lost();
-    let (archive, message) = match collected {
-        Ok(archive) if lost == 0 => (Some(archive), None),
-        Ok(archive) => {
-            let why =
-                format!("the last {lost} bytes of output found no room on the scratch volume");
-            (Some(archive), Some(why))
-        }
-        Err(why) => (None, Some(why)),
-    };
+    let no_room = || format!("the last {lost} bytes of output found no room on the scratch volume");
+    let message = collected.trouble.or_else(|| (lost > 0).then(no_room));
+    let archive = collected.archive;
+    let archived = archive.as_ref().map_or(0, |archive| archive.bytes);
     // What went wrong first is what went wrong.
     let cause = ran.cause.or(message.as_ref().map(|_| Cause::OutputFailed));
     Report {
@@ -156,7 +152,7 @@ async fn finish(
             cpu_ms: ran.cpu_ms,
             peak_memory_bytes: ran.peak_memory_bytes,
             input_bytes,
-            output_bytes: archive.as_ref().map_or(0, |archive| archive.bytes),
+            output_bytes: archived + collected.object_bytes,
         },
         archive,
         stdout_tail: BASE64.encode(&stdout.tail()),

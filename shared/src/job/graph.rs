@@ -1,5 +1,7 @@
 //! The order of a job's tasks: edges, when one holds, and which graphs are refused.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_TASKS, TaskSpec, TaskState};
@@ -48,7 +50,7 @@ impl When {
     }
 }
 
-/// Why a list of tasks is not a job.
+/// Why a list of tasks is not a job. Tasks and edges are told by their places.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphFault {
     /// Nothing to run.
@@ -58,14 +60,38 @@ pub enum GraphFault {
     #[error("{0} tasks, and {MAX_TASKS} are allowed")]
     TooMany(usize),
     /// Two tasks of one name.
-    #[error("two tasks are named `{0}`")]
-    DuplicateName(String),
+    #[error("two tasks are named `{name}`")]
+    DuplicateName {
+        /// The second of them.
+        task: usize,
+        /// Their name.
+        name: String,
+    },
     /// An edge to nowhere.
-    #[error("task `{0}` runs after a task that does not exist")]
-    UnknownTask(String),
-    /// A task that waits for itself, by way of these.
-    #[error("tasks wait for each other in a circle: {}", .0.join(" → "))]
-    Cycle(Vec<String>),
+    #[error("it runs after a task that does not exist")]
+    UnknownTask {
+        /// The task that has the edge.
+        task: usize,
+        /// Which of its edges.
+        edge: usize,
+    },
+    /// A task that runs after itself, by way of others if there are any.
+    #[error("{}", circle(.names))]
+    Cycle {
+        /// The task whose edge closes the circle.
+        task: usize,
+        /// Which of its edges.
+        edge: usize,
+        /// Each runs after the next; the first and the last are the same.
+        names: Vec<String>,
+    },
+}
+
+fn circle(names: &[String]) -> String {
+    match names {
+        [name, _] => format!("task `{name}` runs after itself"),
+        _ => format!("tasks run after each other in a circle: {}", names.join(" -> ")),
+    }
 }
 
 /// Checks that names are unique, edges lead somewhere, and no task waits for
@@ -77,21 +103,39 @@ pub fn check(tasks: &[TaskSpec]) -> Result<(), GraphFault> {
     if tasks.len() > MAX_TASKS {
         return Err(GraphFault::TooMany(tasks.len()));
     }
-    let mut names = std::collections::BTreeSet::new();
-    for task in tasks {
+    let mut names = BTreeSet::new();
+    for (place, task) in tasks.iter().enumerate() {
         if !names.insert(&task.name) {
-            return Err(GraphFault::DuplicateName(task.name.to_string()));
+            return Err(GraphFault::DuplicateName { task: place, name: task.name.to_string() });
         }
-        if task.after.iter().any(|edge| edge.task as usize >= tasks.len()) {
-            return Err(GraphFault::UnknownTask(task.name.to_string()));
+        let astray = task.after.iter().position(|edge| edge.task as usize >= tasks.len());
+        if let Some(edge) = astray {
+            return Err(GraphFault::UnknownTask { task: place, edge });
         }
     }
     match cycle(tasks) {
-        Some(places) => Err(GraphFault::Cycle(
-            places.into_iter().map(|place| tasks[place].name.to_string()).collect(),
-        )),
+        Some((edge, places)) => {
+            let name = |place: &usize| tasks[*place].name.to_string();
+            let names = places.iter().chain(&places[..1]).map(name).collect();
+            Err(GraphFault::Cycle { task: places[places.len() - 1], edge, names })
+        }
         None => Ok(()),
     }
+}
+
+/// The places of the tasks that have ended before the task at `place` starts:
+/// those that it runs after, and those that they do.
+pub fn ancestors(tasks: &[TaskSpec], place: usize) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![place];
+    while let Some(place) = open.pop() {
+        for edge in tasks.get(place).into_iter().flat_map(|task| &task.after) {
+            if found.insert(edge.task) {
+                open.push(edge.task as usize);
+            }
+        }
+    }
+    found
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -101,9 +145,9 @@ enum Mark {
     Done,
 }
 
-/// A walk along dependencies that comes back to its start, first and last
-/// place the same. Iterative: a chain of 1,000 must not exhaust the stack.
-fn cycle(tasks: &[TaskSpec]) -> Option<Vec<usize>> {
+/// A walk along dependencies that comes back to its start, and by which edge of
+/// its last task. Iterative: a chain of 1,000 must not exhaust the stack.
+fn cycle(tasks: &[TaskSpec]) -> Option<(usize, Vec<usize>)> {
     let mut marks = vec![Mark::Unseen; tasks.len()];
     for start in 0..tasks.len() {
         if marks[start] != Mark::Unseen {
@@ -118,6 +162,7 @@ fn cycle(tasks: &[TaskSpec]) -> Option<Vec<usize>> {
                 path.pop();
                 continue;
             };
+            let by = *followed;
             *followed += 1;
             let next = edge.task as usize;
             match marks[next] {
@@ -128,8 +173,7 @@ fn cycle(tasks: &[TaskSpec]) -> Option<Vec<usize>> {
                 }
                 Mark::OnPath => {
                     let from = path.iter().position(|(place, _)| *place == next).unwrap_or(0);
-                    let walk = path[from..].iter().map(|(place, _)| *place);
-                    return Some(walk.chain([next]).collect());
+                    return Some((by, path[from..].iter().map(|(place, _)| *place).collect()));
                 }
             }
         }

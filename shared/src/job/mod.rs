@@ -33,14 +33,14 @@ pub use cause::{Blame, Cause};
 pub use chunk::{Chunk, Counts, INLINE_INSTANCES};
 pub use duty::{Due, Duty};
 pub use event::{AttemptEvent, Ended, Event, Exit, Usage};
-pub use graph::{Edge, GraphFault, When, check as check_graph};
+pub use graph::{Edge, GraphFault, When, ancestors, check as check_graph};
 pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
 pub use image::{ImageReference, ResolvedImage};
 pub use instance::{Instance, InstanceState, Outcome};
 pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
-    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, InputSpec, JobSpec, MAX_INSTANCES,
-    MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources, RetryRules, Sealed,
-    Source, TaskSpec,
+    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, InputSpec, JobSpec,
+    MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources,
+    RetryRules, Sealed, Source, TaskSpec,
 };

@@ -116,6 +116,12 @@ pub struct TaskSpec {
     /// What to keep of the container's file system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputSpec>,
+    /// The object that standard output becomes as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout_to: Option<Destination>,
+    /// The object that standard error becomes as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_to: Option<Destination>,
     /// What the container may use.
     pub resources: Resources,
     /// What it may reach.
@@ -163,6 +169,24 @@ pub enum Source {
         /// Its name among the job's own objects.
         String,
     ),
+    /// Every object of the project's whose key starts like this, each under
+    /// what is left of its key. Only an input can be this.
+    Folder {
+        /// The bucket.
+        bucket: Name,
+        /// The start of the keys: empty, or with `/` at its end.
+        prefix: String,
+    },
+    /// What an earlier task of the job has left.
+    Task {
+        /// The task's place in the job's list.
+        task: u32,
+        /// Which of its instances.
+        instance: u32,
+        /// The member of the archive; the archive itself without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<String>,
+    },
 }
 
 /// A file put into the container.
@@ -182,6 +206,39 @@ pub struct InputSpec {
 pub struct OutputSpec {
     /// Absolute path in the container; `*`, `?`, `[…]` and `**` make it a pattern.
     pub path: String,
+    /// Where it goes as an object as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Destination>,
+}
+
+/// The user's object that something becomes, beside its place in the archive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Destination {
+    /// The bucket.
+    pub bucket: Name,
+    /// The key in it; one that is empty or ends in `/` is the start of the
+    /// keys of as many objects as there are files.
+    pub key: String,
+}
+
+impl Destination {
+    /// What stands in a key for the index of the instance.
+    pub const INSTANCE: &'static str = "{instance}";
+
+    /// Whether it takes many files, each by its path there.
+    pub fn takes_many(&self) -> bool {
+        self.key.is_empty() || self.key.ends_with('/')
+    }
+
+    /// Whether each instance has one of its own.
+    pub fn is_of_instance(&self) -> bool {
+        self.key.contains(Destination::INSTANCE)
+    }
+
+    /// The key for this instance, of the file of this path where there are many.
+    pub fn key_of(&self, instance: u32, path: &str) -> String {
+        format!("{}{path}", self.key.replace(Destination::INSTANCE, &instance.to_string()))
+    }
 }
 
 /// What one container may use.

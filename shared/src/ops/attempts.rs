@@ -8,14 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 
-use super::{record, rows, submit};
+use super::{
+    destinations, record, rows,
+    sources::{GRANT_HOURS, Sources, expiry},
+    submit,
+};
 use crate::{
-    agent::{
-        ArchiveInfo, Layout, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest,
-    },
+    agent::{ArchiveInfo, Layout, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
         AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
-        JobKey, JobSpec, ProjectId, ResolvedImage, Source, TaskSpec, Usage,
+        JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
     },
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
@@ -24,12 +26,6 @@ use crate::{
 
 /// An archive from this size on is collected long enough to be worth a note.
 const WORTH_A_NOTE: u64 = 1 << 20;
-
-/// How long the agent may use a URL that it was given, at most: where a role
-/// signs for a while only, its URLs end with its credentials. Inputs are fetched
-/// as soon as the plan is read, and every try to store an archive asks for a new
-/// URL, so that what counts is that it is good now.
-const GRANT_HOURS: i64 = 12;
 
 /// What an ended attempt left behind: its own row, written before the job that
 /// it ends.
@@ -90,8 +86,17 @@ pub async fn load_spec<'j>(service: &Service, job: &'j Job) -> Result<Cow<'j, Jo
 }
 
 /// The fence: lets the attempt start, once, and tells the agent what to run.
-#[instrument(level = "debug", name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, Problem> {
+    read_plan_after(service, attempt, None).await
+}
+
+/// The same, its inputs only those from where an earlier answer ended.
+#[instrument(level = "debug", name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
+pub async fn read_plan_after(
+    service: &Service,
+    attempt: AttemptKey,
+    after: Option<&str>,
+) -> Result<Plan, Problem> {
     let event = Event::Attempt(attempt.attempt, AttemptEvent::PlanRead);
     let job = match record::record(service, attempt.job(), &event).await {
         Err(Problem::NotFound { .. }) => {
@@ -100,7 +105,7 @@ pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, P
         recorded => recorded?.job,
     };
     let spec = load_spec(service, &job).await?;
-    plan(service, attempt, &job, &spec).await
+    plan(service, attempt, &job, &spec, after).await
 }
 
 async fn plan(
@@ -108,29 +113,21 @@ async fn plan(
     attempt: AttemptKey,
     job: &Job,
     spec: &JobSpec,
+    after: Option<&str>,
 ) -> Result<Plan, Problem> {
     let id = attempt.attempt;
     let missing = || Problem::internal(format!("{id} is of no task"));
     let task = spec.tasks.get(id.task as usize).ok_or_else(missing)?;
     let image = image_of(job, id).ok_or_else(missing)?;
-    let mut inputs = Vec::with_capacity(task.inputs.len());
-    for input in &task.inputs {
-        inputs.push(PlanInput {
-            path: input.path.clone(),
-            source: plan_source(service, attempt.job(), &input.source).await?,
-            mode: input.mode.unwrap_or(0o644),
-        });
-    }
-    let stdin = match &task.stdin {
-        Some(source) => Some(plan_source(service, attempt.job(), source).await?),
-        None => None,
-    };
+    let sources = Sources { service, job, task };
+    let (inputs, more) = sources.inputs(after).await?;
     Ok(Plan {
         argv: image.argv(task.entrypoint.as_deref(), task.command.as_deref()),
         env: environment(service, attempt, task, image)?,
         workdir: task.workdir.clone().or_else(|| image.workdir.clone()).unwrap_or("/".into()),
-        stdin,
+        stdin: if after.is_none() { sources.stdin().await? } else { None },
         inputs,
+        more,
         outputs: task.outputs.iter().map(|output| output.path.clone()).collect(),
         timeout_seconds: task.deadlines.running,
         grace_seconds: task.deadlines.grace,
@@ -139,6 +136,7 @@ async fn plan(
         image: image.digest.clone(),
         log_limit: service.limits.log_bytes,
         upload: Some(place_of_archive(service, attempt, None).await?),
+        objects: destinations::planned(task),
     })
 }
 
@@ -190,40 +188,6 @@ fn environment(
     Ok(env)
 }
 
-async fn plan_source(
-    service: &Service,
-    job: JobKey,
-    source: &Source,
-) -> Result<PlanSource, Problem> {
-    let Some(key) = object_of(job, source) else {
-        return match source {
-            Source::Inline(bytes) => Ok(PlanSource::Inline(bytes.clone())),
-            Source::Object { .. } | Source::Upload(_) | Source::Attached(_) => {
-                Err(Problem::internal("an object without a name"))
-            }
-        };
-    };
-    let expires_at = expiry(service);
-    let url =
-        service.platform.objects.sign(&Grant { method: GrantMethod::Get, key, expires_at }).await?;
-    Ok(PlanSource::Url(url.url))
-}
-
-/// The object that a source names, if it names one.
-fn object_of(job: JobKey, source: &Source) -> Option<ObjectKey> {
-    match source {
-        Source::Inline(_) => None,
-        Source::Object { bucket, key } => Some(ObjectKey::user(job.project, bucket, key)),
-        Source::Upload(id) => Some(ObjectKey::upload(job.project, id)),
-        Source::Attached(name) => Some(ObjectKey::attached(job, name)),
-    }
-}
-
-fn expiry(service: &Service) -> Timestamp {
-    let now = service.platform.clock.now();
-    now.checked_add(SignedDuration::from_hours(GRANT_HOURS)).unwrap_or(Timestamp::MAX)
-}
-
 /// Until when agents of a job that is over may use URLs that they were given;
 /// `None` if there were no agents.
 pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
@@ -232,13 +196,17 @@ pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
     any.then(|| ended.checked_add(SignedDuration::from_hours(GRANT_HOURS)).ok()).flatten()
 }
 
-/// Where the attempt's archive may be put: once, under its own name.
+/// Where the attempt's archive may be put: once, under its own name. Or an
+/// object that the task's spec asks for.
 #[instrument(level = "debug", name = "attempt.upload", skip_all, fields(attempt.id = %attempt.attempt))]
 pub async fn grant_upload(
     service: &Service,
     attempt: AttemptKey,
     request: &UploadRequest,
 ) -> Result<Upload, Problem> {
+    if let Some(object) = &request.object {
+        return destinations::grant(service, attempt, object, request.bytes).await;
+    }
     match request.exit {
         Some(exit) if request.bytes >= WORTH_A_NOTE => {
             let event = Event::Attempt(attempt.attempt, AttemptEvent::Collecting { exit });

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::{attempts, callbacks, images, jobs, submit, templates};
 use crate::{
-    job::{Job, JobId, JobKey, JobSpec, Network, ProjectId, Source, TaskSpec},
+    job::{
+        Destination, Job, JobId, JobKey, JobSpec, Network, OutputSpec, ProjectId, Source, TaskSpec,
+    },
     platform::{ObjectKey, Put},
     service::Service,
     wire::{
@@ -107,7 +109,7 @@ async fn task_request(
     let TaskSpec { instances, max_concurrent, resources, retry, deadlines, .. } = task;
     let inputs = task.inputs.iter().map(|input| {
         let mode = input.mode.map(|mode| format!("{mode:o}"));
-        json!({ "path": input.path, "source": source(&input.source), "mode": mode })
+        json!({ "path": input.path, "source": source(spec, &input.source), "mode": mode })
     });
     let after = task
         .after
@@ -116,9 +118,11 @@ async fn task_request(
     Ok(json!({
         "name": name, "image": image, "entrypoint": entrypoint, "command": command,
         "env": env, "secret_env": secrets, "workdir": workdir, "user": user,
-        "stdin": task.stdin.as_ref().map(source),
+        "stdin": task.stdin.as_ref().map(|stdin| source(spec, stdin)),
         "inputs": inputs.collect::<Vec<_>>(),
-        "outputs": task.outputs.iter().map(|output| &output.path).collect::<Vec<_>>(),
+        "outputs": task.outputs.iter().map(output).collect::<Vec<_>>(),
+        "stdout_to": task.stdout_to.as_ref().map(object_name),
+        "stderr_to": task.stderr_to.as_ref().map(object_name),
         "resources": {
             "cpu": f64::from(resources.cpu_millis) / 1_000.0,
             "memory_mib": resources.memory_mib,
@@ -144,7 +148,18 @@ async fn task_request(
     }))
 }
 
-fn source(source: &Source) -> Value {
+fn output(output: &OutputSpec) -> Value {
+    match &output.to {
+        Some(to) => json!({ "path": output.path, "to": object_name(to) }),
+        None => json!(output.path),
+    }
+}
+
+fn object_name(to: &Destination) -> String {
+    format!("{}/{}", to.bucket, to.key)
+}
+
+fn source(spec: &JobSpec, source: &Source) -> Value {
     match source {
         Source::Inline(base64) => {
             let text =
@@ -154,6 +169,11 @@ fn source(source: &Source) -> Value {
         Source::Object { bucket, key } => json!({ "object": format!("{bucket}/{key}") }),
         Source::Upload(id) => json!({ "upload": id }),
         Source::Attached(name) => json!({ "attached": name }),
+        Source::Folder { bucket, prefix } => json!({ "folder": format!("{bucket}/{prefix}") }),
+        Source::Task { task, instance, member } => {
+            let name = &spec.tasks[*task as usize].name;
+            json!({ "task": { "name": name, "instance": instance, "member": member } })
+        }
     }
 }
 

@@ -217,7 +217,11 @@ fn is_large(source: &Source) -> bool {
 fn inline_length(source: &Source) -> usize {
     match source {
         Source::Inline(text) => text.len(),
-        Source::Object { .. } | Source::Upload(_) | Source::Attached(_) => 0,
+        Source::Object { .. }
+        | Source::Upload(_)
+        | Source::Attached(_)
+        | Source::Folder { .. }
+        | Source::Task { .. } => 0,
     }
 }
 

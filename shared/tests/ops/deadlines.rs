@@ -73,7 +73,7 @@ async fn an_agent_that_falls_silent_is_not_waited_for_beyond_its_time() {
         let job = submitted(&world).await;
         let (attempt, _) = world.start(job).await;
         if collecting {
-            let asked = UploadRequest { bytes: 9 << 20, exit: Some(Exit::Code(0)) };
+            let asked = UploadRequest { bytes: 9 << 20, exit: Some(Exit::Code(0)), object: None };
             attempts::grant_upload(&world.service, attempt, &asked).await.unwrap();
         }
         // Its start, its run, and what comes after; and then the stop as well.

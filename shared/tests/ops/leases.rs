@@ -77,7 +77,7 @@ async fn what_comes_when_its_job_has_been_removed_goes_as_well() {
     let world = World::new().await;
     let job = world.submit(r#"{"image": "a"}"#).await;
     let (attempt, _) = world.start(job.id).await;
-    let asked = UploadRequest { bytes: 1, exit: None };
+    let asked = UploadRequest { bytes: 1, exit: None, object: None };
     let upload = attempts::grant_upload(&world.service, attempt, &asked).await.unwrap();
     world.report(attempt, 1, None, None).await;
     jobs::delete(&world.service, job.key()).await.unwrap();

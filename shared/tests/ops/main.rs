@@ -12,6 +12,7 @@ mod reminders;
 mod reruns;
 mod sharing;
 mod slots;
+mod sources;
 mod specs;
 mod staged;
 mod triggers;

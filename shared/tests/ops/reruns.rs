@@ -33,13 +33,17 @@ const EVERYTHING: &str = r#"{
          "stdin": {"inline": "text"},
          "inputs": [{"path": "/b", "source": {"base64": "/w=="}, "mode": "0755"},
                     {"path": "/o", "source": {"object": "bucket/a/key"}},
+                    {"path": "/f", "source": {"folder": "bucket/some/"}},
                     {"path": "/u", "source": {"upload": "abc"}}],
-         "outputs": ["/out"], "resources": {"cpu": 1.5, "memory_mib": 64}, "network": "none",
+         "outputs": ["/out", {"path": "/to", "to": "bucket/{instance}/"}],
+         "stdout_to": "bucket/{instance}.out", "stderr_to": "bucket/{instance}.err",
+         "resources": {"cpu": 1.5, "memory_mib": 64}, "network": "none",
          "read_only_root": true, "instances": 3, "max_concurrent": 2,
          "retry": {"max_attempts": 4, "exit_codes": [3], "delay_seconds": 5},
          "timeout_seconds": 10, "grace_seconds": 2, "waiting_seconds": 30,
          "starting_seconds": 20, "collecting_seconds": 40},
-        {"name": "then", "image": "b", "after": [{"task": "first", "when": "finished"}]}
+        {"name": "then", "image": "b", "after": [{"task": "first", "when": "finished"}],
+         "stdin": {"task": {"name": "first", "member": "out/x", "instance": 2}}}
     ]
 }"#;
 

@@ -26,13 +26,14 @@ pub async fn every_function(installation: &Installation) {
 
 async fn jobs(installation: &Installation) {
     let client = &installation.client;
-    // Its input is uploaded, its log is followed, its archive is kept.
+    // Its input is uploaded, its log is followed, its archive is kept, and so are objects.
     client.put_object("data/in", Bytes::from_static(b"some")).await;
     let spec = installation.probe(
         "read /in/a then say hi then sleep 4 then write /out/a x then fill /out/big 4000000",
     );
     let inputs = json!([{ "path": "/in/a", "source": { "object": "data/in" } }]);
-    let job = installation.submit(spec.with("inputs", inputs).keep("/out")).await;
+    let spec = spec.with("inputs", inputs).with("stdout_to", "data/out").keep("/out");
+    let job = installation.submit(spec).await;
     let view = installation.finish(&job).await;
     assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
     assert_eq!(client.logs(&job, "?stream=stdout").await, "somehi\n");

@@ -58,6 +58,7 @@ fn take(step: &[&str]) -> Result<(), Failed> {
         ["link", target, path] => symlink(target, made_for(path)?)?,
         ["pipe", path] => pipe(made_for(path)?)?,
         ["read", path] => copy(File::open(path)?, io::stdout())?,
+        ["read", path, "--stderr"] => copy(File::open(path)?, io::stderr())?,
         ["mode", path] => {
             let bits = fs::metadata(path)?.permissions().mode() & 0o7777;
             say(io::stdout(), &format!("{bits:04o}"))?;

@@ -7,6 +7,7 @@ mod world;
 
 mod ends;
 mod logs;
+mod objects;
 mod outputs;
 mod runs;
 mod trouble;

@@ -115,6 +115,57 @@ fn a_program_that_cannot_start_is_named_with_the_reason() {
 }
 
 #[test]
+fn inputs_are_folders_and_parts_and_come_in_pages() {
+    let world = World::new();
+    let mut plan = world.script("cat in/part; ls -R in/empty; cat in/more/a in/more/b in/twice");
+    let input = |name: &str, source| PlanInput { path: world.text(name), source, mode: 0o644 };
+    let inline = |text: &[u8]| PlanSource::Inline(BASE64.encode(text));
+    plan.inputs = vec![
+        input(
+            "work/in/part",
+            PlanSource::Part { url: "/objects/all".to_owned(), start: 3, end: 7 },
+        ),
+        input("work/in/empty", PlanSource::Folder),
+        input("work/in/twice", inline(b"first")),
+        input("work/in/twice", inline(b"second\n")),
+    ];
+    plan.more = Some("1:a".to_owned());
+    let mut second = world.script("");
+    second.inputs = vec![input("work/in/more/a", inline(b"a\n"))];
+    second.more = Some("1:b".to_owned());
+    let mut third = world.script("");
+    third.inputs = vec![input("work/in/more/b", inline(b"b\n"))];
+    world.service.change(|state| {
+        state.objects.push(("/objects/all".to_owned(), b"notthis!nor".to_vec()));
+        state.more = vec![("1:a".to_owned(), second), ("1:b".to_owned(), third)];
+    });
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+    let said = plain(&report.stdout_tail);
+    assert_eq!(said.replace(&world.text("work"), ""), "thisin/empty:\na\nb\nsecond\n");
+    assert_eq!(report.usage.input_bytes, 4 + 7 + 2 + 2);
+}
+
+#[test]
+fn an_input_that_is_not_to_be_had_is_told_in_the_services_words() {
+    let world = World::new();
+    let mut plan = world.script("echo ran > ran");
+    let why = "task `a` has left no `x`";
+    let source = PlanSource::Missing(why.to_owned());
+    plan.inputs = vec![PlanInput { path: world.text("work"), source, mode: 0o644 }];
+    let report = world.run(plan.clone());
+    assert_eq!((report.exit, report.cause), (None, Some(Cause::InputFailed)));
+    assert_eq!(report.message.unwrap(), format!("input {}: {why}", world.text("work")));
+
+    let world = World::new();
+    plan.inputs = Vec::new();
+    plan.stdin = Some(PlanSource::Missing(why.to_owned()));
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (None, Some(Cause::InputFailed)));
+    assert_eq!(report.message.unwrap(), format!("stdin: {why}"));
+}
+
+#[test]
 fn an_input_that_is_not_there_fails_the_attempt_before_its_start() {
     let world = World::new();
     let mut plan = world.script("echo ran > ran");

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
+    ops::Range,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -11,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use shared::agent::{LogBatch, Plan, Report, Upload, UploadRequest};
+use shared::agent::{
+    Kept, LogBatch, ObjectUpload, Plan, PlanRequest, Report, Upload, UploadRequest,
+};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -20,12 +23,16 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct State {
     pub plan: Option<Plan>,
+    /// The rest of the plan, by where what came before it ended.
+    pub more: Vec<(String, Plan)>,
     pub batches: Vec<LogBatch>,
     pub uploads: Vec<UploadRequest>,
     pub puts: usize,
     /// An archive is there.
     pub stored: bool,
     pub report: Option<Report>,
+    /// What became an object, by what it is of.
+    pub kept: Vec<(String, Vec<u8>)>,
     /// What is at `/objects/…`; what is not there does not answer at all.
     pub objects: Vec<(String, Vec<u8>)>,
     /// How the next calls of each kind go wrong.
@@ -105,12 +112,14 @@ struct Call {
     path: String,
     token: Option<String>,
     length: u64,
+    part: Option<Range<usize>>,
 }
 
 fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(call) = head(&mut reader)? {
         let verb = match call.method.as_str() {
+            "PUT" if call.path.starts_with("/kept/") => "keep",
             "PUT" => "put",
             "GET" => "get",
             _ => call.path.rsplit('/').next().unwrap_or_default(),
@@ -130,12 +139,22 @@ fn serve(stream: &UnixStream, shared: &(Mutex<State>, Condvar), archive: &Path) 
                 io::copy(&mut body, &mut io::sink())?;
                 (status, Vec::new())
             }
+            ("keep", _) => {
+                let mut bytes = Vec::new();
+                if body.read_to_end(&mut bytes)? < usize::try_from(call.length).unwrap() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                let mut state = shared.0.lock().unwrap();
+                state.kept.push((call.path.replace("/kept/", ""), bytes));
+                (200, Vec::new())
+            }
             ("put", _) => put(&mut body, call.length, shared, archive)?,
             _ => {
                 let mut text = Vec::new();
                 body.read_to_end(&mut text)?;
                 let mut state = shared.0.lock().unwrap();
-                answer(&mut state, verb, &call.path, &text)
+                let whole = answer(&mut state, verb, &call.path, &text);
+                call.part.clone().map_or(whole.clone(), |part| (206, whole.1[part].to_vec()))
             }
         };
         shared.1.notify_all();
@@ -162,7 +181,7 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Call>> {
     }
     let mut words = line.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
-    let mut call = Call { method, path, token: None, length: 0 };
+    let mut call = Call { method, path, token: None, length: 0, part: None };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -171,6 +190,10 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Call>> {
         };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => call.length = value.parse().unwrap(),
+            "range" => {
+                let (first, last) = value.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+                call.part = Some(first.parse().unwrap()..last.parse::<usize>().unwrap() + 1);
+            }
             "authorization" => call.token = value.strip_prefix("Bearer ").map(str::to_owned),
             _ => {}
         }
@@ -205,19 +228,34 @@ pub fn upload() -> Upload {
     Upload { url: "/archive?signature=x".to_owned(), headers }
 }
 
+fn place_of(object: &ObjectUpload) -> Upload {
+    let of = match object.of {
+        Kept::Output(place) => place.to_string(),
+        Kept::Stream(stream) => format!("{stream:?}"),
+    };
+    let path = object.path.as_deref().unwrap_or_default();
+    Upload { url: format!("/kept/{of}:{path}"), headers: Vec::new() }
+}
+
 fn answer(state: &mut State, verb: &str, path: &str, text: &[u8]) -> (u16, Vec<u8>) {
     match verb {
-        "plan" => match &state.plan {
-            Some(plan) => (200, serde_json::to_vec(plan).unwrap()),
-            None => (409, Vec::new()),
-        },
+        "plan" => {
+            let asked: PlanRequest = serde_json::from_slice(text).unwrap();
+            let plan = match asked.after {
+                None => state.plan.as_ref(),
+                Some(after) => state.more.iter().find(|more| more.0 == after).map(|more| &more.1),
+            };
+            plan.map_or((409, Vec::new()), |plan| (200, serde_json::to_vec(plan).unwrap()))
+        }
         "logs" => {
             state.batches.push(serde_json::from_slice(text).unwrap());
             (204, Vec::new())
         }
         "upload" => {
-            state.uploads.push(serde_json::from_slice(text).unwrap());
-            (200, serde_json::to_vec(&upload()).unwrap())
+            let asked: UploadRequest = serde_json::from_slice(text).unwrap();
+            let granted = asked.object.as_ref().map_or_else(upload, place_of);
+            state.uploads.push(asked);
+            (200, serde_json::to_vec(&granted).unwrap())
         }
         "report" => {
             state.report = Some(serde_json::from_slice(text).unwrap());

@@ -58,6 +58,7 @@ impl World {
             workdir: self.text("work"),
             stdin: None,
             inputs: Vec::new(),
+            more: None,
             outputs: vec![self.text("work")],
             timeout_seconds: 50,
             grace_seconds: 50,
@@ -66,6 +67,7 @@ impl World {
             image: "sha256:00".to_owned(),
             log_limit: 1 << 20,
             upload: None,
+            objects: Vec::new(),
         }
     }
 

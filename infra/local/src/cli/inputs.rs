@@ -44,7 +44,9 @@ impl FromStr for Input {
         let source = match (source.strip_prefix("file:"), source.strip_prefix("object:")) {
             (Some(file), _) => InputSource::File(file.into()),
             (None, Some(object)) => {
-                values::object(object)?;
+                if !is_folder(object) {
+                    values::object(object)?;
+                }
                 InputSource::Object(object.to_owned())
             }
             (None, None) => InputSource::Either(source.to_owned()),
@@ -69,6 +71,7 @@ impl Input {
             InputSource::Either(name) if Path::new(name).exists() => {
                 self.of_file(session, Path::new(name), room).await
             }
+            InputSource::Either(name) if is_folder(name) => Ok(self.of_object(name)),
             InputSource::Either(name) => {
                 object_exists(session, name).await?;
                 Ok(self.of_object(name))
@@ -95,8 +98,14 @@ impl Input {
     }
 
     fn of_object(&self, name: &str) -> Value {
-        json!({ "path": self.path, "source": { "object": name } })
+        let kind = if is_folder(name) { "folder" } else { "object" };
+        json!({ "path": self.path, "source": { kind: name } })
     }
+}
+
+/// Whether it is the start of the names of many objects, `bucket/prefix/`.
+fn is_folder(name: &str) -> bool {
+    name.ends_with('/') && !name.starts_with(['/', '.'])
 }
 
 /// A mistyped file name looks like an object's: better told now than by a job
@@ -130,6 +139,9 @@ mod tests {
         assert_eq!(file.source, InputSource::File("b/c".into()));
         let object: Input = "object:b/c:/x".parse().unwrap();
         assert_eq!(object.source, InputSource::Object("b/c".into()));
+        let folder: Input = "object:b/:/x".parse().unwrap();
+        assert_eq!(folder.of_object("b/"), json!({"path": "/x", "source": {"folder": "b/"}}));
+        assert_eq!(object.of_object("b/c"), json!({"path": "/x", "source": {"object": "b/c"}}));
     }
 
     #[test]

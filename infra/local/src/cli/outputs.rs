@@ -7,32 +7,79 @@ use std::{
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::{extract::Place, problem::Failure};
+use serde_json::{Value, json};
+
+use super::{extract::Place, problem::Failure, values};
 
 /// Members of an archive that are no outputs.
 const NOT_OUTPUTS: [&str; 3] = ["Stdout", "Stderr", "manifest.json"];
 
-/// `PATH[:LOCAL]`: what to keep, and where to save it.
+/// `PATH[:LOCAL][=BUCKET/KEY]`: what to keep, where to save it, and the object
+/// that it becomes as well. A path that has a `=` in it is written with one more
+/// at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// The path or pattern in the container.
     pub path: String,
     /// Its place on this machine, if it was said.
     pub local: Option<PathBuf>,
+    /// The object that it becomes, or with `/` at its end the start of the names
+    /// of many.
+    pub to: Option<String>,
 }
 
 impl FromStr for Output {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, local) = match text.split_once(':') {
+        let (kept, to) = object_of(text)?;
+        let (path, local) = match kept.split_once(':') {
             Some((path, local)) => (path, Some(local)),
-            None => (text, None),
+            None => (kept, None),
         };
         if !path.starts_with('/') || local == Some("") {
-            return Err(format!("`{text}` is not /PATH or /PATH:LOCAL"));
+            return Err(format!("`{text}` is not /PATH, /PATH:LOCAL or /PATH=BUCKET/KEY"));
         }
-        Ok(Output { path: path.to_owned(), local: local.map(PathBuf::from) })
+        Ok(Output { path: path.to_owned(), local: local.map(PathBuf::from), to })
+    }
+}
+
+impl Output {
+    /// `PATH[=BUCKET/KEY]`, of a job whose outputs are not saved here.
+    pub fn left_there(text: &str) -> Result<Self, String> {
+        let (path, to) = object_of(text)?;
+        Ok(Output { path: path.to_owned(), local: None, to })
+    }
+
+    /// The output that a job's JSON has, in either of its forms.
+    pub fn written(output: &Value) -> Option<Self> {
+        let path = output.as_str().or_else(|| output["path"].as_str())?;
+        Some(Output { path: path.to_owned(), local: None, to: None })
+    }
+
+    /// The output as the API takes it.
+    pub fn request(&self) -> Value {
+        match &self.to {
+            Some(to) => json!({ "path": self.path, "to": to }),
+            None => json!(self.path),
+        }
+    }
+}
+
+/// What comes before the last `=`, and the object after it, if there is one.
+fn object_of(text: &str) -> Result<(&str, Option<String>), String> {
+    match text.rsplit_once('=') {
+        None => Ok((text, None)),
+        Some((kept, "")) => Ok((kept, None)),
+        Some((kept, to)) => {
+            values::bucket(to).ok().filter(|_| to.contains('/')).ok_or_else(|| {
+                format!(
+                    "`{to}` is not BUCKET/KEY, nor BUCKET/PREFIX/ for many; if the path has a \
+                     `=`, write one more at its end"
+                )
+            })?;
+            Ok((kept, Some(to.to_owned())))
+        }
     }
 }
 
@@ -226,8 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn an_output_becomes_an_object_where_it_says_so() {
+        let request = |text: &str| text.parse::<Output>().unwrap().request();
+        assert_eq!(request("/x"), json!("/x"));
+        assert_eq!(request("/x=b/k"), json!({"path": "/x", "to": "b/k"}));
+        assert_eq!(request("/x:here=b/"), json!({"path": "/x", "to": "b/"}));
+        assert_eq!(request("/day=1/x="), json!("/day=1/x"));
+        assert_eq!(request("/day=1=b/k"), json!({"path": "/day=1", "to": "b/k"}));
+        let left = Output::left_there("/a:b=b/k").unwrap();
+        assert_eq!(left.request(), json!({"path": "/a:b", "to": "b/k"}));
+    }
+
+    #[test]
     fn what_is_no_output_is_refused() {
-        for text in ["", "tmp", ":x", "/x:"] {
+        for text in ["", "tmp", ":x", "/x:", "=b/k", "/x=b", "/x=/k"] {
             assert!(text.parse::<Output>().is_err(), "{text}");
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     entry::Session,
     inputs::{INLINE_ROOM, Input},
+    outputs::Output,
     problem::Failure,
     templates,
     upload::{Payload, aside},
@@ -150,10 +151,19 @@ pub struct JobArgs {
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub stdin: Option<PathBuf>,
 
-    /// A file to be there before it starts: one of this machine, or an object.
-    /// `file:` or `object:` before it says which; can be repeated
+    /// A file to be there before it starts: one of this machine, or an object;
+    /// or with `/` at its end all objects below BUCKET/PREFIX/. `file:` or
+    /// `object:` before it says which; can be repeated
     #[arg(long, short, value_name = "FILE_OR_BUCKET/KEY:/PATH", help_heading = "Files")]
     pub input: Vec<Input>,
+
+    /// The object that its standard output becomes as well
+    #[arg(long, value_name = "BUCKET/KEY", help_heading = "Files")]
+    pub stdout_to: Option<String>,
+
+    /// The same for standard error
+    #[arg(long, value_name = "BUCKET/KEY", help_heading = "Files")]
+    pub stderr_to: Option<String>,
 }
 
 /// What a container may reach.
@@ -178,7 +188,7 @@ impl JobArgs {
     pub async fn prepare(
         &self,
         session: &Session,
-        outputs: &[&str],
+        outputs: &[Output],
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Prepared, Failure> {
         let mut job = self.start().await?;
@@ -243,7 +253,7 @@ impl JobArgs {
 
     fn task_fields(
         &self,
-        outputs: &[&str],
+        outputs: &[Output],
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Map<String, Value>, Failure> {
         let mut fields = Map::new();
@@ -252,7 +262,10 @@ impl JobArgs {
         set(&mut fields, "entrypoint", list(&self.entrypoint));
         set(&mut fields, "user", self.user.as_ref());
         set(&mut fields, "workdir", self.workdir.as_ref());
-        set(&mut fields, "outputs", list(outputs));
+        let outputs: Vec<Value> = outputs.iter().map(Output::request).collect();
+        set(&mut fields, "outputs", list(&outputs));
+        set(&mut fields, "stdout_to", self.stdout_to.as_ref());
+        set(&mut fields, "stderr_to", self.stderr_to.as_ref());
         set(&mut fields, "timeout_seconds", self.timeout);
         set(&mut fields, "grace_seconds", self.grace);
         set(&mut fields, "read_only_root", self.read_only.then_some(true));
@@ -362,7 +375,8 @@ mod tests {
             .map_err(|error| error.to_string())?;
         let environment = |name: &str| (name == "SET").then(|| "here".to_owned());
         let (session, _) = offline();
-        let prepared = line.job.prepare(&session, &["/tmp/result"], environment).await;
+        let output = "/tmp/result".parse().unwrap();
+        let prepared = line.job.prepare(&session, &[output], environment).await;
         prepared.map(|prepared| prepared.body).map_err(|failure| failure.told())
     }
 
@@ -371,7 +385,7 @@ mod tests {
         let words = "hello --name n --queue q --callback https://a.b/c --priority -5 --tag a=b --deadline 1h \
              --client-token t --cpu 0.5 --memory 1g --env A=1 --env SET --secret-env B=2 \
              --entrypoint sh --entrypoint -c --user 1:2 --workdir /w --network none --read-only \
-             --timeout 10m --grace 5s --retry 2 -- echo --x";
+             --timeout 10m --grace 5s --retry 2 --stdout-to b/o --stderr-to b/e -- echo --x";
         let words: Vec<&str> = words.split_whitespace().collect();
         assert_eq!(
             built(&words).await.unwrap(),
@@ -383,7 +397,7 @@ mod tests {
                 "env": {"A": "1", "SET": "here"}, "secret_env": {"B": "2"},
                 "user": "1:2", "workdir": "/w", "network": "none", "read_only_root": true,
                 "timeout_seconds": 600, "grace_seconds": 5, "retry": {"max_attempts": 3},
-                "outputs": ["/tmp/result"],
+                "outputs": ["/tmp/result"], "stdout_to": "b/o", "stderr_to": "b/e",
             })
         );
     }

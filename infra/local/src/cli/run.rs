@@ -46,8 +46,10 @@ pub struct Args {
     /// default it is saved here under its last name: /tmp/result as ./result,
     /// what /out/*.csv matches each as ./NAME.csv. What is there is replaced;
     /// folders are merged. LOCAL is the new name, or with `/` at its end the
-    /// folder to put it into. Can be repeated
-    #[arg(long, short, value_name = "/PATH[:LOCAL]", help_heading = "Files")]
+    /// folder to put it into. BUCKET/KEY is the object that it becomes as well,
+    /// with `/` at its end the start of the names of many; a path that has a `=`
+    /// is written with one more at its end. Can be repeated
+    #[arg(long, short, value_name = "/PATH[:LOCAL][=BUCKET/KEY]", help_heading = "Files")]
     pub output: Vec<Output>,
 
     /// Where outputs go that have no LOCAL
@@ -99,9 +101,8 @@ pub async fn perform(
     }
     // Before anything runs: two outputs that want one place are a mistake.
     Mapping::new(&args.output, &args.into)?;
-    let paths: Vec<&str> = args.output.iter().map(|output| output.path.as_str()).collect();
     let prepared = tokio::select! {
-        prepared = args.job.prepare(session, &paths, connect::environment) => prepared?,
+        prepared = args.job.prepare(session, &args.output, connect::environment) => prepared?,
         () = interrupts.next() => {
             return Err(Failure::Interrupted("interrupted; nothing was submitted".into()));
         }
@@ -308,8 +309,7 @@ fn wanted(args: &Args, request: &Value) -> Vec<Output> {
 }
 
 fn named(task: &Value) -> Vec<Output> {
-    let paths = task["outputs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    paths.map(|path| Output { path: path.to_owned(), local: None }).collect()
+    task["outputs"].as_array().into_iter().flatten().filter_map(Output::written).collect()
 }
 
 async fn unpack(

@@ -9,6 +9,7 @@ use super::{
     client::{Answer, Repeat},
     connect, dry_run,
     entry::Session,
+    outputs::Output,
     problem::Failure,
     progress::Status,
     request::{JobArgs, Prepared},
@@ -28,9 +29,17 @@ pub struct Args {
     #[command(flatten)]
     pub job: JobArgs,
 
-    /// A path or pattern in the container to keep; can be repeated
-    #[arg(long, short, value_name = "/PATH", help_heading = "Files")]
-    pub output: Vec<String>,
+    /// A path or pattern in the container to keep, and the object that it
+    /// becomes as well; with `/` at its end the start of the names of many. A
+    /// path that has a `=` is written with one more at its end. Can be repeated
+    #[arg(
+        long,
+        short,
+        value_name = "/PATH[=BUCKET/KEY]",
+        value_parser = Output::left_there,
+        help_heading = "Files"
+    )]
+    pub output: Vec<Output>,
 
     /// Wait for the end, for so long at most; the exit code is then as with
     /// `tarpon wait`
@@ -57,6 +66,7 @@ Examples:
   tarpon submit hello
   tarpon submit alpine:3.22 --output /tmp/result -- sh -c 'date > /tmp/result'
   tarpon submit worker --stdin big.bin --input model.bin:/model --cpu 2 --memory 4g
+  tarpon submit worker --output '/out/*.csv=data/2026/' --stdout-to logs/worker.txt
   tarpon submit worker --input data/2026/a.csv:/in/a.csv --secret-env DB_PASSWORD
   tarpon submit --file job.json --client-token nightly-2026-07-01
   tarpon submit --from job-0198c5… --env DEBUG=1
@@ -72,8 +82,7 @@ impl Args {
 
 /// Submits the job, and waits for it if asked to.
 pub async fn perform(session: &Session, args: Args) -> Result<u8, Failure> {
-    let outputs: Vec<&str> = args.output.iter().map(String::as_str).collect();
-    let prepared = args.job.prepare(session, &outputs, connect::environment).await?;
+    let prepared = args.job.prepare(session, &args.output, connect::environment).await?;
     if args.dry_run {
         return dry_run::perform(session, &prepared.body).await;
     }

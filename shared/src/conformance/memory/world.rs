@@ -182,7 +182,7 @@ impl World {
     ) {
         let tar = archive_of(members);
         let exit = Some(Exit::Code(code));
-        let asked = UploadRequest { bytes: tar.len() as u64, exit };
+        let asked = UploadRequest { bytes: tar.len() as u64, exit, object: None };
         let upload = attempts::grant_upload(&self.service, attempt, &asked).await.unwrap();
         let grant = self.memory.objects.granted(&upload.url).expect("a URL that is good");
         let GrantMethod::Put { if_absent, length } = grant.method else {

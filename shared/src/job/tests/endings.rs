@@ -141,6 +141,52 @@ fn a_job_ends_as_its_tasks_did() {
 }
 
 #[test]
+fn a_job_of_wide_tasks_ends_by_their_instances() {
+    let pairs = [[0, 0], [0, 1], [1, 1]];
+    #[rustfmt::skip]
+    let table = [
+        //  succeeded        partly_failed    failed
+        [E::Succeeded,    E::PartlyFailed, E::PartlyFailed], // after one that succeeded
+        [E::PartlyFailed, E::PartlyFailed, E::PartlyFailed], // partly failed
+        [E::PartlyFailed, E::PartlyFailed, E::Failed],       // failed
+    ];
+    for (first, row) in pairs.into_iter().zip(table) {
+        for (second, ending) in pairs.into_iter().zip(row) {
+            let mut walk = Walk::new(&job([array("a", 2), array("b", 2)]));
+            for (task, codes) in (0..).zip([first, second]) {
+                walk.run(task, 0, codes[0]).run(task, 1, codes[1]);
+            }
+            assert_eq!(walk.ending(), Some(ending), "{first:?} and {second:?}");
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_stopped_ends_by_what_was_still_to_do() {
+    type Stop = fn(&mut Walk) -> &mut Walk;
+    let cancelled: Stop = |walk| walk.cancel();
+    let timed_out: Stop = |walk| walk.pass(60);
+    for (stop, ending) in [(cancelled, E::Cancelled), (timed_out, E::TimedOut)] {
+        let spec = job([task("a"), task("b")]).with(|job| job.deadline_seconds = Some(60));
+        for code in [0, 1] {
+            // Something was still to do, whatever the rest had come to.
+            let mut walk = Walk::new(&spec);
+            walk.run(0, 0, code);
+            stop(&mut walk);
+            assert_eq!(walk.ending(), Some(ending), "{code}");
+            let first = if code == 0 { T::Succeeded } else { T::Failed };
+            assert_eq!(walk.states(), [first, T::Stopped]);
+            // Nothing was.
+            let mut walk = Walk::new(&spec);
+            walk.run(0, 0, code).start(1, 0);
+            stop(&mut walk).end(1, 0, exit(0));
+            let as_if_not = if code == 0 { E::Succeeded } else { E::PartlyFailed };
+            assert_eq!(walk.ending(), Some(as_if_not), "{code}");
+        }
+    }
+}
+
+#[test]
 fn a_failure_handler_that_was_never_needed_spoils_nothing() {
     let spec = job([task("work"), after("alarm", [(0, W::Failed)])]);
     let mut walk = Walk::new(&spec);

@@ -15,15 +15,17 @@ fn a_job_has_tasks_and_not_too_many() {
 #[test]
 fn names_are_unique_and_edges_lead_somewhere() {
     let twins = [task("a"), task("b"), task("a")];
-    assert_eq!(check_graph(&twins), Err(GraphFault::DuplicateName("a".into())));
+    let twin = GraphFault::DuplicateName { task: 2, name: "a".into() };
+    assert_eq!(check_graph(&twins), Err(twin));
     let astray = [task("a"), after("b", [(2, When::Succeeded)])];
-    assert_eq!(check_graph(&astray), Err(GraphFault::UnknownTask("b".into())));
+    assert_eq!(check_graph(&astray), Err(GraphFault::UnknownTask { task: 1, edge: 0 }));
 }
 
 #[test]
 fn a_task_after_itself_is_a_circle_of_one() {
     let fault = check_graph(&[task("x"), after("a", [(1, When::Finished)])]).unwrap_err();
-    assert_eq!(fault.to_string(), "tasks wait for each other in a circle: a → a");
+    assert_eq!(fault.to_string(), "task `a` runs after itself");
+    assert_eq!(fault, GraphFault::Cycle { task: 1, edge: 0, names: vec!["a".into(); 2] });
 }
 
 #[test]
@@ -32,10 +34,13 @@ fn a_circle_is_named_task_by_task() {
         after("entry", [(1, When::Finished)]),
         after("a", [(3, When::Finished)]),
         after("b", [(1, When::Finished)]),
-        after("c", [(2, When::Finished)]),
+        after("c", [(4, When::Finished), (2, When::Finished)]),
+        task("out"),
     ];
     let fault = check_graph(&circle).unwrap_err();
-    assert_eq!(fault.to_string(), "tasks wait for each other in a circle: a → c → b → a");
+    assert_eq!(fault.to_string(), "tasks run after each other in a circle: a -> c -> b -> a");
+    // It is closed by what `b` says of `a`.
+    assert!(matches!(fault, GraphFault::Cycle { task: 2, edge: 0, .. }), "{fault:?}");
 }
 
 #[test]
@@ -91,11 +96,14 @@ proptest! {
         let (a, b) = (ends.0.index(places.len()), ends.1.index(places.len()));
         join(&mut tasks, places[a.max(b)], places[a.min(b)]);
         join(&mut tasks, places[a.min(b)], places[a.max(b)]);
-        let Err(GraphFault::Cycle(names)) = check_graph(&tasks) else {
+        let Err(GraphFault::Cycle { task: last, edge, names }) = check_graph(&tasks) else {
             return Err(TestCaseError::fail("the circle was not seen"));
         };
         prop_assert!(names.len() >= 2);
         prop_assert_eq!(names.first(), names.last());
+        let closing = tasks[last].after[edge].task as usize;
+        prop_assert_eq!(Some(tasks[closing].name.as_str()), names.last().map(String::as_str));
+        prop_assert_eq!(tasks[last].name.as_str(), &names[names.len() - 2]);
         for step in names.windows(2) {
             let task = tasks.iter().find(|task| task.name.as_str() == step[0]).unwrap();
             let first = |edge: &Edge| tasks[edge.task as usize].name.as_str() == step[1];

@@ -36,6 +36,8 @@ pub fn task(name: &str) -> TaskSpec {
         stdin: None,
         inputs: Vec::new(),
         outputs: Vec::new(),
+        stdout_to: None,
+        stderr_to: None,
         resources: Resources { cpu_millis: 250, memory_mib: 512 },
         network: Network::default(),
         read_only_root: false,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     JobRequest, ResourcesRequest, TaskRequest,
     rules::{check_client_token, check_tags, check_text, parse_name, within},
-    task::{At, DAY},
+    task::{At, DAY, Others},
 };
 use crate::{
     job::{GraphFault, JobId, JobSpec, MAX_JOB_INSTANCES, Name, check_graph},
@@ -85,7 +85,7 @@ impl JobRequest {
             TasksRequest::Flat(task) => (vec![*task], true),
             TasksRequest::Listed(tasks) => (tasks, false),
         };
-        let names = task_names(&tasks, flat)?;
+        let others = Others::new(task_names(&tasks, flat)?, &tasks);
         let mut specs = Vec::with_capacity(tasks.len());
         let mut secrets = Vec::with_capacity(tasks.len());
         let resources = tasks.iter().map(|task| task.resources).collect();
@@ -93,9 +93,12 @@ impl JobRequest {
             let at = At { task: place, flat };
             at.check_env(&task.env, &task.secret_env)?;
             secrets.push(std::mem::take(&mut task.secret_env));
-            specs.push(at.check(task, &names, limits)?);
+            specs.push(at.check(task, &others, limits)?);
         }
-        check_graph(&specs).map_err(|fault| graph_problem(&fault))?;
+        check_graph(&specs).map_err(|fault| graph_problem(&fault, flat))?;
+        for task in 0..specs.len() {
+            At { task, flat }.check_left(&specs)?;
+        }
         if let Some(name) = &self.name {
             check_text("name", name, 128)?;
         }
@@ -158,12 +161,21 @@ fn task_names(tasks: &[TaskRequest], flat: bool) -> Result<Vec<Name>, Problem> {
     tasks.iter().enumerate().map(name).collect()
 }
 
-fn graph_problem(fault: &GraphFault) -> Problem {
-    Problem::invalid("tasks", fault.to_string())
+fn graph_problem(fault: &GraphFault, flat: bool) -> Problem {
+    let field = match fault {
+        GraphFault::Empty | GraphFault::TooMany(_) => "tasks".to_owned(),
+        GraphFault::DuplicateName { task, .. } => At { task: *task, flat }.field("name"),
+        GraphFault::UnknownTask { task, edge } | GraphFault::Cycle { task, edge, .. } => {
+            At { task: *task, flat }.field(&format!("after[{edge}].task"))
+        }
+    };
+    Problem::invalid(field, fault.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::job::Resources;
 
@@ -217,8 +229,21 @@ mod tests {
             (r#"{"tasks": []}"#, "tasks", "at least one"),
             (
                 r#"{"tasks": [{"name": "a", "image": "a"}, {"name": "a", "image": "a"}]}"#,
-                "tasks",
+                "tasks[1].name",
                 "two tasks are named `a`",
+            ),
+            (
+                r#"{"tasks": [{"name": "a", "image": "a", "after": [{"task": "c"}]},
+                              {"name": "b", "image": "a", "after": [{"task": "a"}]},
+                              {"name": "d", "image": "a"},
+                              {"name": "c", "image": "a", "after": [{"task": "d"}, {"task": "b"}]}]}"#,
+                "tasks[1].after[0].task",
+                "in a circle: a -> c -> b -> a",
+            ),
+            (
+                r#"{"name": "main", "image": "a", "after": [{"task": "main"}]}"#,
+                "after[0].task",
+                "task `main` runs after itself",
             ),
             (
                 r#"{"tasks": [{"name": "a", "image": "a", "after": [{"task": "b"}]}]}"#,
@@ -230,6 +255,14 @@ mod tests {
             assert_eq!(at, field, "{json}");
             assert!(why.contains(rule), "{json}: {why}");
         }
+    }
+
+    #[test]
+    fn more_tasks_than_there_may_be_are_counted() {
+        let tasks: Vec<_> =
+            (0..=1_000).map(|n| json!({"name": format!("t{n}"), "image": "a"})).collect();
+        let (at, why) = refused(&json!({"tasks": tasks}).to_string());
+        assert_eq!((at.as_str(), why.as_str()), ("tasks", "1001 tasks, and 1000 are allowed"));
     }
 
     #[test]

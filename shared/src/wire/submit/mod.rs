@@ -6,14 +6,17 @@
 mod edit;
 mod from_template;
 mod job;
+mod outputs;
 mod query;
 mod rules;
 mod shapes;
+mod sources;
 mod task;
 
 pub use edit::edited;
 pub use from_template::{FromTemplate, FromTemplateRequest, OVER_A_TEMPLATE};
 pub use job::{Submission, TasksRequest};
+pub use outputs::{OutputBody, OutputRequest, OutputToObject};
 pub use query::{FIELDS as QUERY_FIELDS, from_query, in_query};
 pub use rules::{
     check_client_token, check_object_key, check_text, parse_name, parse_object, within,

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{JobRequest, NetworkRequest, ResourcesRequest, TaskRequest, TasksRequest};
+use super::{
+    JobRequest, NetworkRequest, OutputRequest, ResourcesRequest, TaskRequest, TasksRequest,
+};
 use crate::wire::{Problem, Request};
 
 /// The parameters, with what the API's description says of each.
@@ -63,7 +65,7 @@ pub fn from_query(request: &Request) -> Result<(JobRequest, TasksRequest), Probl
         entrypoint: some(words("entrypoint")),
         command: some(words("command")),
         env: request.query_all("env").map(variable).collect::<Result<_, _>>()?,
-        outputs: words("output"),
+        outputs: words("output").into_iter().map(OutputRequest::kept).collect(),
         resources: ResourcesRequest {
             cpu: number(request, "cpu")?,
             memory_mib: number(request, "memory_mib")?,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{job::Name, wire::Problem};
+use crate::{
+    job::{Destination, Name},
+    wire::Problem,
+};
 
 /// An object's key: 1 to 900 bytes without control characters.
 pub fn check_object_key(field: &str, key: &str) -> Result<(), Problem> {
@@ -20,6 +23,18 @@ pub fn parse_object(field: &str, text: &str) -> Result<(Name, String), Problem> 
         .ok_or_else(|| Problem::invalid(field, "an object is named `bucket/key`"))?;
     check_object_key(field, key)?;
     Ok((parse_name(field, bucket)?, key.to_owned()))
+}
+
+/// The name of one object, `bucket/key`, or the start of the names of several,
+/// `bucket/prefix/` or `bucket/`.
+pub(super) fn parse_destination(field: &str, text: &str) -> Result<Destination, Problem> {
+    let (bucket, key) = text.split_once('/').ok_or_else(|| {
+        Problem::invalid(field, "an object is named `bucket/key`, several `bucket/prefix/`")
+    })?;
+    if !key.is_empty() {
+        check_object_key(field, key)?;
+    }
+    Ok(Destination { bucket: parse_name(field, bucket)?, key: key.to_owned() })
 }
 
 /// A client's token: 1 to 64 printable ASCII characters.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::FromTemplateRequest;
+use super::{
+    FromTemplateRequest,
+    outputs::{OutputBody, OutputRequest},
+};
 use crate::{job::When, wire::callback::CallbackRequest};
 
 /// A job of any number of tasks.
@@ -63,8 +66,14 @@ pub struct TaskRequest {
     pub stdin: Option<SourceRequest>,
     /// Files to be there before it starts.
     pub inputs: Vec<InputRequest>,
-    /// Absolute paths or patterns to keep.
-    pub outputs: Vec<String>,
+    /// Absolute paths or patterns to keep; each may become an object as well.
+    #[schema(value_type = Vec<OutputBody>)]
+    pub outputs: Vec<OutputRequest>,
+    /// The object that standard output becomes as well, once it is whole:
+    /// `bucket/key`, with `{instance}` for the instance's index.
+    pub stdout_to: Option<String>,
+    /// The same for standard error.
+    pub stderr_to: Option<String>,
     /// What the container may use.
     pub resources: ResourcesRequest,
     /// `egress` or `none`.
@@ -106,6 +115,24 @@ pub enum SourceRequest {
     Upload(String),
     /// What came with the job that `from` names, by its name there.
     Attached(String),
+    /// Every object below `bucket/prefix/`, each below the input's path by the
+    /// rest of its key, as they are when the process starts. No object is an
+    /// empty folder.
+    Folder(String),
+    /// What another task has left, which has ended before this one starts: it
+    /// is among those that this one runs after, or that they run after.
+    Task {
+        /// That task's name.
+        #[serde(rename = "name")]
+        task: String,
+        /// The path of a file in its archive, such as `tmp/result` or `Stdout`;
+        /// the whole archive without.
+        #[serde(default)]
+        member: Option<String>,
+        /// The instance, where that task has several.
+        #[serde(default)]
+        instance: Option<u32>,
+    },
 }
 
 /// A file to be put in place.

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use data_encoding::BASE64;
-
 use super::{
-    AfterRequest, InputRequest, NetworkRequest, ResourcesRequest, RetryRequest, SourceRequest,
-    TaskRequest,
-    rules::{check_path, check_user, parse_name, parse_object, within},
+    AfterRequest, NetworkRequest, ResourcesRequest, RetryRequest, TaskRequest,
+    rules::{check_path, check_user, within},
 };
 use crate::{
-    agent,
     job::{
-        Deadlines, Edge, ImageReference, InputSpec, MAX_INSTANCES, Name, Network, OutputSpec,
-        Resources, RetryRules, Source, TaskSpec,
+        Deadlines, Edge, ImageReference, MAX_INSTANCES, Name, Network, Resources, RetryRules,
+        TaskSpec,
     },
     service::Limits,
     wire::Problem,
@@ -69,6 +65,50 @@ pub(super) struct At {
     pub(super) flat: bool,
 }
 
+/// All tasks of the request, as each of them may speak of the others.
+pub(super) struct Others {
+    pub(super) names: Vec<Name>,
+    /// By name, the first of that name.
+    places: BTreeMap<Name, u32>,
+    instances: Vec<u32>,
+}
+
+impl Others {
+    pub(super) fn new(names: Vec<Name>, tasks: &[TaskRequest]) -> Self {
+        let mut places = BTreeMap::new();
+        for (name, place) in names.iter().zip(0..) {
+            places.entry(name.clone()).or_insert(place);
+        }
+        let instances = tasks.iter().map(|task| task.instances.unwrap_or(1)).collect();
+        Others { names, places, instances }
+    }
+
+    /// The place of the task of this name.
+    pub(super) fn place(&self, field: &str, name: &str) -> Result<u32, Problem> {
+        let place = name.parse::<Name>().ok().and_then(|name| self.places.get(&name).copied());
+        place.ok_or_else(|| Problem::invalid(field, format!("the job has no task `{name}`")))
+    }
+
+    /// The instance that is meant of the task at this place: its only one, where
+    /// none is named.
+    pub(super) fn instance(
+        &self,
+        field: &str,
+        task: u32,
+        instance: Option<u32>,
+    ) -> Result<u32, Problem> {
+        let instances = self.instances[task as usize];
+        let rule = match instance {
+            None if instances == 1 => return Ok(0),
+            Some(instance) if instance < instances => return Ok(instance),
+            None => "say which",
+            Some(_) => "from 0 on",
+        };
+        let name = &self.names[task as usize];
+        Err(Problem::invalid(field, format!("`{name}` has {instances} instances: {rule}")))
+    }
+}
+
 impl At {
     pub(super) fn field(self, name: &str) -> String {
         if self.flat { name.to_owned() } else { format!("tasks[{}].{name}", self.task) }
@@ -78,7 +118,7 @@ impl At {
     pub(super) fn check(
         self,
         task: TaskRequest,
-        names: &[Name],
+        others: &Others,
         limits: &Limits,
     ) -> Result<TaskSpec, Problem> {
         let image: ImageReference = task
@@ -96,15 +136,15 @@ impl At {
         if let Some(user) = &task.user {
             check_user(&self.field("user"), user)?;
         }
-        let stdin =
-            task.stdin.map(|from| source(&self.field("stdin"), from, limits)).transpose()?;
+        let stdin = self.stdin(task.stdin, others, limits)?;
         let instances = task.instances.unwrap_or(1);
         within(&self.field("instances"), i64::from(instances), 1, i64::from(MAX_INSTANCES))?;
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
+        let keeping = self.keeping(task.outputs, [task.stdout_to, task.stderr_to], instances)?;
         Ok(TaskSpec {
-            name: names[self.task].clone(),
+            name: others.names[self.task].clone(),
             image,
             registered: None,
             entrypoint: task.entrypoint,
@@ -114,8 +154,10 @@ impl At {
             workdir: task.workdir,
             user: task.user,
             stdin,
-            inputs: self.inputs(task.inputs, limits)?,
-            outputs: self.outputs(task.outputs)?,
+            inputs: self.inputs(task.inputs, others, limits)?,
+            outputs: keeping.outputs,
+            stdout_to: keeping.stdout_to,
+            stderr_to: keeping.stderr_to,
             resources: self.resources(task.resources, limits)?,
             network: match task.network {
                 NetworkRequest::None => Network::None,
@@ -124,7 +166,7 @@ impl At {
             read_only_root: task.read_only_root,
             instances,
             max_concurrent: task.max_concurrent,
-            after: self.edges(&task.after, names)?,
+            after: self.edges(&task.after, others)?,
             retry: self.retry(task.retry)?,
             deadlines: self.deadlines([
                 ("timeout_seconds", task.timeout_seconds),
@@ -177,66 +219,14 @@ impl At {
         Ok(())
     }
 
-    fn inputs(self, inputs: Vec<InputRequest>, limits: &Limits) -> Result<Vec<InputSpec>, Problem> {
-        if inputs.len() > 100 {
-            return Err(Problem::invalid(self.field("inputs"), "there are at most 100"));
-        }
-        let check = |(place, input): (usize, InputRequest)| {
-            let field = |name: &str| self.field(&format!("inputs[{place}].{name}"));
-            check_path(&field("path"), &input.path)?;
-            let mode = input.mode.map(|mode| {
-                let bits = u32::from_str_radix(&mode, 8).ok().filter(|bits| *bits <= 0o7777);
-                bits.ok_or_else(|| {
-                    Problem::invalid(field("mode"), "it is permission bits in octal, such as 0755")
-                })
-            });
-            Ok(InputSpec {
-                path: input.path,
-                source: source(&field("source"), input.source, limits)?,
-                mode: mode.transpose()?,
-            })
-        };
-        inputs.into_iter().enumerate().map(check).collect()
-    }
-
-    fn outputs(self, outputs: Vec<String>) -> Result<Vec<OutputSpec>, Problem> {
-        if outputs.len() > 100 {
-            return Err(Problem::invalid(self.field("outputs"), "there are at most 100"));
-        }
-        let check = |(place, path): (usize, String)| {
-            let field = self.field(&format!("outputs[{place}]"));
-            check_path(&field, &path)?;
-            let name = path.trim_matches('/');
-            if name.is_empty() {
-                return Err(Problem::invalid(field, "the whole file system cannot be kept"));
-            }
-            if ["Stdout", "Stderr", "manifest.json"].contains(&name) {
-                return Err(Problem::invalid(
-                    field,
-                    "the archive has a member of that name already",
-                ));
-            }
-            let first = name.split('/').next().unwrap_or_default();
-            if ["proc", "sys", "dev"].contains(&first) || path.starts_with(agent::HOME) {
-                return Err(Problem::invalid(field, "it is not a place where outputs can be"));
-            }
-            Ok(OutputSpec { path })
-        };
-        outputs.into_iter().enumerate().map(check).collect()
-    }
-
     fn resources(self, asked: ResourcesRequest, limits: &Limits) -> Result<Resources, Problem> {
         asked.or(STANDARD, &self.field("resources"), limits)
     }
 
-    fn edges(self, after: &[AfterRequest], names: &[Name]) -> Result<Vec<Edge>, Problem> {
+    fn edges(self, after: &[AfterRequest], others: &Others) -> Result<Vec<Edge>, Problem> {
         let edge = |(place, after): (usize, &AfterRequest)| {
-            let found = names.iter().position(|name| name.as_str() == after.task);
-            let task = found.and_then(|found| u32::try_from(found).ok()).ok_or_else(|| {
-                let field = self.field(&format!("after[{place}].task"));
-                Problem::invalid(field, format!("the job has no task `{}`", after.task))
-            })?;
-            Ok(Edge { task, when: after.when })
+            let field = self.field(&format!("after[{place}].task"));
+            Ok(Edge { task: others.place(&field, &after.task)?, when: after.when })
         };
         after.iter().enumerate().map(edge).collect()
     }
@@ -264,30 +254,5 @@ impl At {
             *place = seconds;
         }
         Ok(deadlines)
-    }
-}
-
-fn source(field: &str, from: SourceRequest, limits: &Limits) -> Result<Source, Problem> {
-    let inline = |bytes: &[u8]| {
-        if bytes.len() > limits.inline_bytes {
-            let rule = format!("it is longer than {} bytes; upload it", limits.inline_bytes);
-            return Err(Problem::invalid(field, rule));
-        }
-        Ok(Source::Inline(BASE64.encode(bytes)))
-    };
-    match from {
-        SourceRequest::Inline(text) => inline(text.as_bytes()),
-        SourceRequest::Base64(text) => {
-            let bytes = BASE64.decode(text.as_bytes());
-            inline(&bytes.map_err(|error| Problem::invalid(field, format!("base 64: {error}")))?)
-        }
-        SourceRequest::Object(name) => {
-            let (bucket, key) = parse_object(field, &name)?;
-            Ok(Source::Object { bucket, key })
-        }
-        SourceRequest::Upload(id) => Ok(Source::Upload(parse_name(field, &id)?.to_string())),
-        SourceRequest::Attached(name) => {
-            Ok(Source::Attached(parse_name(field, &name)?.to_string()))
-        }
     }
 }

@@ -1,0 +1,225 @@
+//! Which files become objects, and under which paths.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::fs::OFlags;
+use shared::agent::{Kept, MOST_OBJECTS, ObjectUpload, PlanObject, Stream};
+
+use crate::{outputs, program::plain, streams::Spool};
+
+/// `O_NOFOLLOW` and `O_NONBLOCK`: what has become a link or a named pipe
+/// meanwhile is not followed, nor waited for.
+const AS_IT_IS: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits()).cast_signed();
+
+/// What is to become one object.
+#[derive(Debug)]
+pub struct Piece {
+    /// Which one, as the service is told.
+    pub object: ObjectUpload,
+    /// How it is called.
+    pub shown: String,
+    from: From,
+}
+
+#[derive(Debug)]
+enum From {
+    File(PathBuf),
+    Spool(Arc<Spool>),
+}
+
+impl Piece {
+    /// Its bytes as they are now, and how many.
+    pub fn open(&self) -> io::Result<(Arc<File>, u64)> {
+        match &self.from {
+            From::Spool(spool) => Ok((spool.file(), spool.length())),
+            From::File(path) => {
+                let file = OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path)?;
+                let length = file.metadata()?.len();
+                Ok((Arc::new(file), length))
+            }
+        }
+    }
+}
+
+/// Looks for what is to be put.
+#[derive(Debug)]
+pub struct Find {
+    /// What becomes objects.
+    pub objects: Vec<PlanObject>,
+    /// The plan's outputs.
+    pub outputs: Vec<String>,
+    /// Folders that no output may come from.
+    pub foreign: Vec<PathBuf>,
+    /// Standard output and standard error.
+    pub spools: [Arc<Spool>; 2],
+    /// Whether it is a failure that the one file of an output is not there.
+    pub all_must_be: bool,
+}
+
+impl Find {
+    /// All of it; fails with one line for people.
+    pub fn all(&self) -> Result<Vec<Piece>, String> {
+        let mut pieces = Vec::new();
+        for PlanObject { of, many } in &self.objects {
+            match of {
+                Kept::Stream(stream) => pieces.push(self.stream(*stream)),
+                Kept::Output(place) => {
+                    let path = self.outputs.get(*place as usize);
+                    let path = path.ok_or("the plan has no such output")?;
+                    let mut output = Output { of: *of, path, pieces: &mut pieces };
+                    let found = if *many { self.many(&mut output) } else { self.one(&mut output) };
+                    found.map_err(|why| format!("output {path}: {why}"))?;
+                }
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn stream(&self, stream: Stream) -> Piece {
+        let [stdout, stderr] = &self.spools;
+        let (spool, shown) = match stream {
+            Stream::Stdout => (stdout, "stdout"),
+            Stream::Stderr => (stderr, "stderr"),
+        };
+        Piece {
+            object: ObjectUpload { of: Kept::Stream(stream), path: None },
+            shown: shown.to_owned(),
+            from: From::Spool(Arc::clone(spool)),
+        }
+    }
+
+    /// The one file at the output's path.
+    fn one(&self, output: &mut Output<'_>) -> Result<(), String> {
+        match fs::symlink_metadata(output.path) {
+            Ok(metadata) if metadata.is_file() => output.add(output.path.into(), None),
+            Ok(metadata) if metadata.is_dir() => {
+                Err("it is a folder, which becomes many objects: `to` has to end in `/`".to_owned())
+            }
+            Ok(_) => Err("it is not a file".to_owned()),
+            Err(error) if self.all_must_be => Err(plain(&error)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Every file in the folder, or that the pattern matches; none is fine.
+    fn many(&self, output: &mut Output<'_>) -> Result<(), String> {
+        let path = Path::new(output.path);
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.walk(output, path, path),
+            Ok(metadata) if metadata.is_file() => {
+                self.walk(output, path.parent().unwrap_or(path), path)
+            }
+            Ok(_) => Err("it is neither a file nor a folder".to_owned()),
+            Err(_) => {
+                let base = outputs::root(output.path);
+                let matches = outputs::find(&[output.path.to_owned()], &self.foreign).paths;
+                matches.iter().try_for_each(|path| self.walk(output, &base, path))
+            }
+        }
+    }
+
+    /// Links are not followed, as in the archive.
+    fn walk(&self, output: &mut Output<'_>, base: &Path, path: &Path) -> Result<(), String> {
+        let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+        if metadata.is_file() {
+            let below = path.strip_prefix(base).ok().and_then(Path::to_str);
+            let below =
+                below.ok_or_else(|| format!("the name of {} is no text", path.display()))?;
+            return output.add(path.to_owned(), Some(below.to_owned()));
+        }
+        if !metadata.is_dir() || self.foreign.iter().any(|foreign| path.starts_with(foreign)) {
+            return Ok(());
+        }
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries
+            .map_err(|error| format!("{} cannot be read: {}", path.display(), plain(&error)))?;
+        entries.iter().try_for_each(|entry| self.walk(output, base, &entry.path()))
+    }
+}
+
+/// An output, and what has been found of it and of those before it.
+struct Output<'a> {
+    of: Kept,
+    path: &'a str,
+    pieces: &'a mut Vec<Piece>,
+}
+
+impl Output<'_> {
+    fn add(&mut self, file: PathBuf, path: Option<String>) -> Result<(), String> {
+        if self.pieces.len() >= MOST_OBJECTS {
+            return Err(format!("there are more than {MOST_OBJECTS} files to become objects"));
+        }
+        let shown = format!("output {}", file.display());
+        let object = ObjectUpload { of: self.of, path };
+        self.pieces.push(Piece { object, shown, from: From::File(file) });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found of an output in a folder with some files, by its path.
+    fn found(of: impl Fn(&str) -> (String, bool)) -> Result<Vec<(String, String)>, String> {
+        let folder = tempfile::TempDir::new().unwrap();
+        let root = folder.path();
+        for name in ["a.csv", "x/b.csv", "x/y/c.csv", "x/y/d.txt", "foreign/e.csv"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("a.csv", root.join("x/link.csv")).unwrap();
+        let (output, many) = of(root.to_str().unwrap());
+        let spool = |stream| Arc::new(Spool::create(root, stream).unwrap());
+        let find = Find {
+            objects: vec![PlanObject { of: Kept::Output(0), many }],
+            outputs: vec![output],
+            foreign: vec![root.join("foreign")],
+            spools: [spool(Stream::Stdout), spool(Stream::Stderr)],
+            all_must_be: true,
+        };
+        let mut found: Vec<_> = find
+            .all()?
+            .into_iter()
+            .map(|piece| {
+                let (file, length) = piece.open().unwrap();
+                let text = io::read_to_string(&*file).unwrap();
+                assert_eq!(text.len() as u64, length);
+                (piece.object.path.unwrap_or_default(), text)
+            })
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    fn names(output: &str) -> Vec<String> {
+        let found = found(|root| (format!("{root}/{output}"), true)).unwrap();
+        found.into_iter().map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn files_have_the_path_below_the_folder_or_the_fixed_part_of_the_pattern() {
+        assert_eq!(names("x"), ["b.csv", "y/c.csv", "y/d.txt"]);
+        assert_eq!(names("x/y/"), ["c.csv", "d.txt"]);
+        assert_eq!(names("x/**/*.csv"), ["b.csv", "y/c.csv"]);
+        assert_eq!(names("*"), ["a.csv", "x/b.csv", "x/y/c.csv", "x/y/d.txt"]);
+        assert_eq!(names("a.csv"), ["a.csv"]);
+        assert_eq!(names("gone"), Vec::<String>::new());
+        assert_eq!(names("gone/*"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn one_object_is_one_file() {
+        let one = |name: &'static str| found(move |root| (format!("{root}/{name}"), false));
+        assert_eq!(one("x/b.csv").unwrap(), [(String::new(), "x/b.csv".to_owned())]);
+        assert!(one("x").unwrap_err().ends_with("`to` has to end in `/`"));
+        assert!(one("x/link.csv").unwrap_err().ends_with("x/link.csv: it is not a file"));
+        assert!(one("gone").unwrap_err().ends_with("gone: no such file or directory"));
+    }
+}
