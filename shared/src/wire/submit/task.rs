@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64;
 
 use super::{
-    AfterRequest, InputRequest, NetworkRequest, ResourcesRequest, RetryRequest, SourceRequest,
-    TaskRequest,
+    AfterRequest, IndexRequest, InputRequest, NetworkRequest, ResourcesRequest, RetryRequest,
+    SourceRequest, TaskRequest,
     rules::{check_path, check_user, parse_name, parse_object, within},
 };
 use crate::{
     agent,
     job::{
-        Deadlines, Edge, ImageReference, InputSpec, MAX_INSTANCES, Name, Network, OutputSpec,
-        Resources, RetryRules, Source, TaskSpec,
+        Deadlines, Edge, ImageReference, IndexVariable, InputSpec, MAX_INSTANCES, Name, Network,
+        OutputSpec, Resources, RetryRules, Source, TaskSpec,
     },
     service::Limits,
     wire::Problem,
@@ -100,6 +100,7 @@ impl At {
             task.stdin.map(|from| source(&self.field("stdin"), from, limits)).transpose()?;
         let instances = task.instances.unwrap_or(1);
         within(&self.field("instances"), i64::from(instances), 1, i64::from(MAX_INSTANCES))?;
+        let index = task.index.map(|index| self.index(index, &task.env)).transpose()?;
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
@@ -123,6 +124,7 @@ impl At {
             },
             read_only_root: task.read_only_root,
             instances,
+            index,
             max_concurrent: task.max_concurrent,
             after: self.edges(&task.after, names)?,
             retry: self.retry(task.retry)?,
@@ -175,6 +177,28 @@ impl At {
             return Err(Problem::invalid(self.field(&format!("{of}.{name}")), rule));
         }
         Ok(())
+    }
+
+    /// A variable that counts instances: its name has no other use.
+    fn index(
+        self,
+        index: IndexRequest,
+        env: &BTreeMap<String, String>,
+    ) -> Result<IndexVariable, Problem> {
+        let IndexRequest { name, first, step } = index;
+        let step = step.unwrap_or(1);
+        within(&self.field("index.first"), i64::from(first), 0, 1_000_000)?;
+        within(&self.field("index.step"), i64::from(step), 1, 1_000_000)?;
+        if env.contains_key(&name) {
+            let rule = format!("`{name}` is in the environment already");
+            return Err(Problem::invalid(self.field("index.name"), rule));
+        }
+        let variable = BTreeMap::from([(name.clone(), String::new())]);
+        self.check_env(&variable, &BTreeMap::new()).map_err(|problem| match problem {
+            Problem::Invalid { rule, .. } => Problem::invalid(self.field("index.name"), rule),
+            other => other,
+        })?;
+        Ok(IndexVariable { name, first, step })
     }
 
     fn inputs(self, inputs: Vec<InputRequest>, limits: &Limits) -> Result<Vec<InputSpec>, Problem> {
