@@ -27,7 +27,7 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: native;
+    docker: alibaba_ehpc, native;
     process: native;
 }
 
