@@ -200,6 +200,7 @@ FUNCTIONS = {
     "list-keys": ["get", "query"],
     "disable-key": ["get", "write"],
     "create-project": ["get", "write"],
+    "dialect-huawei-ims": ["get", "passing"],
     "describe-api": [],
     "get-health": [],
     "read-plan": ["get", "query", "write", "read user", "read upload", "read job", "write job"],

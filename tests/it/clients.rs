@@ -27,7 +27,7 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: native;
+    docker: huawei_ims, native;
     process: native;
 }
 
