@@ -56,7 +56,7 @@ def graph():
     return OURS.submit({"name": "graph", "tasks": [first, second]})
 
 
-def token_connection(project=OURS, **changed):
+def logged_in(project=OURS, **changed):
     """A connection as a user makes one; any domain does."""
     settings = {
         "auth_url": f"{URL}/v3",
@@ -69,7 +69,12 @@ def token_connection(project=OURS, **changed):
         **changed,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
-    connection = openstack.connect(load_yaml_config=False, load_envvars=False, **settings)
+    return openstack.connect(load_yaml_config=False, load_envvars=False, **settings)
+
+
+def token_connection(project=OURS, **changed):
+    """The same with the services of the Open Telekom Cloud."""
+    connection = logged_in(project, **changed)
     otc.register_otc_extensions(connection)
     return connection
 
@@ -153,8 +158,10 @@ class ByToken(unittest.TestCase):
             {"project_name": None, "project_id": THEIRS.id},
         ):
             with self.assertRaises(keystoneauth1.exceptions.Unauthorized) as raised:
-                token_connection(**changed).authorize()
+                logged_in(**changed).session.get_token()
             self.assertEqual(raised.exception.http_status, 401)
+            with self.assertRaisesRegex(openstack.exceptions.SDKException, "HTTP 401"):
+                token_connection(**changed)
 
     def test_user_and_project_go_by_their_ids_too(self):
         connection = token_connection(

@@ -55,7 +55,7 @@ async fn each_way_to_name_user_and_scope_is_understood() {
         json!({"name": key, "password": secret, "domain": {"id": "d"}}),
         json!({"id": key, "password": secret}),
     ] {
-        logged_in(user, Value::Null).await.expect(201);
+        let _ = logged_in(user, Value::Null).await.expect(201);
     }
     let user = json!({"id": key, "password": secret});
     for (scope, has_project, has_domain) in [
