@@ -210,6 +210,7 @@ FUNCTIONS = {
     "list-keys": ["get", "query"],
     "disable-key": ["get", "write"],
     "create-project": ["get", "write"],
+    "dialect-huawei-ims": ["get", "passing"],
     "describe-api": [],
     "get-health": [],
     "read-plan": [

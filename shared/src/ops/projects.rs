@@ -36,6 +36,12 @@ pub struct NewProject {
     pub secret: Secret,
 }
 
+/// The project.
+pub async fn load(service: &Service, id: ProjectId) -> Result<Project, Problem> {
+    let row = service.platform.table.find(&rows::project(id)).await?;
+    rows::read(&row.ok_or_else(|| Problem::not_found("project", id))?)
+}
+
 /// Makes a project, its `default` queue and its first key, all or nothing.
 pub async fn create(service: &Service, name: &str) -> Result<NewProject, Problem> {
     if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
