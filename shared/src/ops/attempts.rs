@@ -10,9 +10,7 @@ use tracing::instrument;
 
 use super::{record, rows, submit};
 use crate::{
-    agent::{
-        ArchiveInfo, Layout, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest,
-    },
+    agent::{ArchiveInfo, Plan, PlanInput, PlanSource, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
         AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
         JobKey, JobSpec, ProjectId, ResolvedImage, Source, TaskSpec, Usage,
@@ -135,7 +133,7 @@ async fn plan(
         timeout_seconds: task.deadlines.running,
         grace_seconds: task.deadlines.grace,
         collect_seconds: task.deadlines.collecting,
-        layout: Layout::Native,
+        layout: spec.layout,
         image: image.digest.clone(),
         log_limit: service.limits.log_bytes,
         upload: Some(place_of_archive(service, attempt, None).await?),

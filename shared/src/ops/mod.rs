@@ -27,6 +27,7 @@ pub mod record;
 pub mod rerun;
 pub mod retry;
 pub mod rows;
+pub mod shelves;
 pub mod slots;
 pub mod submit;
 pub mod sweep;
