@@ -57,8 +57,8 @@ impl Parameters {
     /// A number of this name.
     pub fn number(&self, name: &str, wrong: Code) -> Result<Option<i64>, Fault> {
         let parse = |text: &str| {
-            let bad = |_| Fault::new(wrong, format!("{name}: `{text}` is not a whole number"));
-            text.parse().map_err(bad)
+            let bad = || Fault::new(wrong, format!("{name}: `{text}` is not a whole number"));
+            text.parse::<i64>().map_err(|_| bad())
         };
         self.filter(name).map(parse).transpose()
     }

@@ -114,7 +114,7 @@ mod tests {
                 let (name, value) = pairs[place];
                 for (name, value) in [
                     (name, format!("{value}x")),
-                    (name, value[1..].to_owned()),
+                    (name, value.chars().skip(1).collect()),
                     ("X", value.into()),
                 ] {
                     let mut changed = pairs.clone();

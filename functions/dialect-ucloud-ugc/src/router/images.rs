@@ -1,5 +1,8 @@
 //! The image actions, over the project's registered images.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
     job::ProjectId,
@@ -86,10 +89,12 @@ pub async fn images(
     let bucket = shelves.buckets.get(name);
     let images = &bucket.ok_or_else(|| Fault::new(Code::NoSuchBucket, name))?.images;
     let set = page.take(images).into_iter().map(|(image, tags)| {
-        let tag = |(tag, at)| json!({ "TagName": tag, "CreateTime": seconds(Some(at)) });
+        let tag = |(tag, at): (&String, &Timestamp)| {
+            json!({ "TagName": tag, "CreateTime": seconds(Some(*at)) })
+        };
         json!({
             "ImageName": image,
-            "TagSet": tags.iter().map(|(name, at)| tag((name, *at))).collect::<Vec<_>>(),
+            "TagSet": tags.iter().map(tag).collect::<Vec<_>>(),
             "UpdateTime": seconds(tags.values().max().copied()),
         })
     });
@@ -125,7 +130,7 @@ pub async fn delete(
     if !shelves.buckets.contains_key(bucket) {
         return Err(Fault::new(Code::NoSuchBucket, bucket));
     }
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for tag in tags {
         let place = Place { bucket: bucket.into(), image: image.into(), tag: tag.into() };
         let found = shelves.names.get(&place);

@@ -140,10 +140,10 @@ fn times(asked: &Parameters) -> Result<(Option<i64>, Option<i64>), Fault> {
     let from = asked.number("StartTime", Code::BadTime)?;
     let to = asked.number("EndTime", Code::BadTime)?;
     let Some(date) = asked.filter("Date") else { return Ok((from, to)) };
-    let bad = |_| Fault::new(Code::BadTime, format!("Date: `{date}`"));
-    let day: Date = date.parse().map_err(bad)?;
-    let start = |day: Date| day.to_zoned(TimeZone::UTC).map(|day| day.timestamp()).map_err(bad);
-    let end = start(day.tomorrow().map_err(bad)?)?;
+    let bad = || Fault::new(Code::BadTime, format!("Date: `{date}`"));
+    let day: Date = date.parse().map_err(|_| bad())?;
+    let start = |day: Date| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map_err(|_| bad());
+    let end = start(day.tomorrow().map_err(|_| bad())?)?;
     let last = |end: Timestamp| end.as_second() - 1;
     Ok((from.or(Some(start(day)?.as_second())), to.or(Some(last(end)))))
 }

@@ -20,10 +20,9 @@ pub async fn task(service: &Service, project: ProjectId, asked: &Parameters) -> 
     let unknown = || Fault::from(Code::TaskNotFound).about(State::Fail);
     let job = job_id(asked.required("TaskId")?).ok_or_else(unknown)?;
     let loaded = jobs::load(service, JobKey { project, job }).await;
-    loaded.map_err(Fault::from).map_err(|fault| match fault.code {
-        Code::TaskNotFound => unknown(),
-        _ => fault,
-    })
+    loaded
+        .map_err(Fault::from)
+        .map_err(|fault| if fault.code == Code::TaskNotFound { unknown() } else { fault })
 }
 
 /// What a task has left, or that it is not over.

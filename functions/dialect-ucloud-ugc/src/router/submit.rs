@@ -94,12 +94,13 @@ impl Said {
         let command =
             command.map_err(|why| Fault::new(Code::BadParameter, format!("Cmd: {why}")))?;
         let most = self.kind.most_seconds();
+        let seconds = if self.seconds == 0 { most } else { self.seconds.min(most) };
         let mut job = json!({
             "image": image,
             "outputs": self.names.iter().map(|name| self.path(name)).collect::<Vec<_>>(),
             // None where that can be had, and else as little as can be.
             "network": "least",
-            "timeout_seconds": if self.seconds == 0 { most } else { self.seconds.min(most) },
+            "timeout_seconds": seconds,
         });
         if !command.is_empty() {
             job["command"] = command.into();

@@ -86,7 +86,7 @@ async fn a_bucket_is_made_once() {
 async fn images_are_forgotten_by_tag_all_or_none() {
     let world = world().await;
     let one = [("BucketName", "tools"), ("ImageName", "tool")];
-    let with = |more: &[(&'static str, &'static str)]| [&one, more].concat();
+    let with = |more: &[(&'static str, &'static str)]| [&one[..], more].concat();
     said(&control(&world, "DeleteImage", &one).await, 43047);
     said(&control(&world, "DeleteImage", &[("BucketName", "tools"), ("Tag.0", "1")]).await, 43046);
     said(&control(&world, "DeleteImage", &[("ImageName", "tool"), ("Tag.0", "1")]).await, 43006);

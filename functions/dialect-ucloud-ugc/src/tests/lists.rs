@@ -95,7 +95,7 @@ async fn tasks_are_listed_newest_first_and_narrowed() {
         job.created_at().as_second().to_string()
     };
     for (pairs, expected) in [
-        (&[][..], &[3, 2, 1, 0][..]),
+        (NONE, &[3, 2, 1, 0][..]),
         (&[("State", "All"), ("TaskType", "All"), ("OrderBy", "Default")], &[3, 2, 1, 0]),
         (&[("State", "None"), ("TaskName", "None")], &[3, 2, 1, 0]),
         (&[("State", "Success")], &[0]),
@@ -104,11 +104,11 @@ async fn tasks_are_listed_newest_first_and_narrowed() {
         (&[("TaskName", "one")], &[2, 0]),
         (&[("TaskType", "Sync")], &[]),
         (&[("ImageName", "img:2")], &[3]),
-        (&[("TaskId", &ids[1])], &[1]),
-        (&[("TaskId", &ids[1]), ("State", "Success")], &[]),
+        (&[("TaskId", ids[1].as_str())], &[1]),
+        (&[("TaskId", ids[1].as_str()), ("State", "Success")], &[]),
         (&[("TaskId", "x")], &[]),
-        (&[("StartTime", &at(1))], &[3, 2, 1]),
-        (&[("StartTime", &at(1)), ("EndTime", &at(2))], &[2, 1]),
+        (&[("StartTime", at(1).as_str())], &[3, 2, 1]),
+        (&[("StartTime", at(1).as_str()), ("EndTime", at(2).as_str())], &[2, 1]),
         (&[("EndTime", "1")], &[]),
         (&[("Date", "2026-03-01")], &[3, 2, 1, 0]),
         (&[("Date", "2026-03-02")], &[]),

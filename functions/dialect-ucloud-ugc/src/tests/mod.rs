@@ -17,6 +17,9 @@ use crate::{UcloudUgc, sign::signed, words::job_id};
 
 const OCTETS: &str = "application/octet-stream";
 
+/// No parameters.
+const NONE: &[(&str, &str)] = &[];
+
 const MEMBERS: [(&str, &str); 4] =
     [("Stdout", "hello\n"), ("Stderr", ""), ("tmp/result", "a result"), ("manifest.json", "{}")];
 
@@ -37,7 +40,7 @@ fn asking<N: AsRef<str>, V: AsRef<str>>(world: &World, pairs: &[(N, V)]) -> Ask 
 
 /// The answer of an action on the control plane.
 async fn control(world: &World, action: &str, pairs: &[(&str, &str)]) -> Answer {
-    let all = [&[("Action", action), ("Region", "cn-bj2")], pairs].concat();
+    let all = [&[("Action", action), ("Region", "cn-bj2")][..], pairs].concat();
     asking(world, &sign(world, &all)).speak(&UcloudUgc).await.expect(200)
 }
 
@@ -50,7 +53,7 @@ async fn token(world: &World) -> String {
 async fn tasking(world: &World, action: &str, pairs: &[(&str, &str)]) -> Ask {
     let token = token(world).await;
     let all = [("Action", action), ("Region", "cn-bj2"), ("AccessToken", &token)];
-    asking(world, &[&all, pairs].concat())
+    asking(world, &[&all[..], pairs].concat())
 }
 
 async fn task(world: &World, action: &str, pairs: &[(&str, &str)]) -> Answer {
@@ -67,7 +70,7 @@ fn said(answer: &Answer, code: i32) -> Value {
 
 /// A task that is not waited for, as the job that it is.
 async fn submitted(world: &World, pairs: &[(&str, &str)]) -> JobId {
-    let all = [&[("ImageName", "a:1"), ("TaskType", "Async")], pairs].concat();
+    let all = [&[("ImageName", "a:1"), ("TaskType", "Async")][..], pairs].concat();
     let answer = said(&task(world, "SubmitTask", &all).await, 0);
     job_id(answer["TaskId"].as_str().expect("an id")).expect("a task's id")
 }

@@ -92,7 +92,7 @@ async fn a_process_may_run_for_as_long_as_it_is_said_and_the_kind_allows() {
         (&[("TaskType", "Sync"), ("TimeOut", "301")], 300),
     ] {
         let world = World::new().await;
-        let pairs = [&[("ImageName", "a:1")], pairs].concat();
+        let pairs = [&[("ImageName", "a:1")][..], pairs].concat();
         let asking = task(&world, "SubmitTask", &pairs);
         let running = async {
             let (attempt, plan) = world.start(only_job(&world).await.id).await;
@@ -136,7 +136,7 @@ async fn who_waits_for_what_fails_or_takes_too_long_is_told_so() {
 async fn a_bad_task_is_refused_and_nothing_is_left_of_it() {
     let world = World::new().await;
     for (code, pairs) in [
-        (43006, &[][..]),
+        (43006, NONE),
         (43024, &[("ImageName", "Not/An/Image")]),
         (43033, &[("ImageName", "a"), ("TaskType", "sync")]),
         (43033, &[("ImageName", "a"), ("Cmd", "an 'open quote")]),
