@@ -241,6 +241,16 @@ FUNCTIONS = {
     "observe-attempt": REACTS,
     "submit-from-event": [*SUBMITS, "object events"],
     "sweep-jobs": [*REACTS, "images", "list", "write job", "delete job"],
+    "dialect-ucloud-ugc": [
+        "get",
+        "query",
+        "index",
+        "write",
+        "write job",
+        "delete job",
+        "reminds",
+        *SEES_ARCHIVES,
+    ],
 }
 
 # Images are looked up by who runs them, and by who tells what would be run.

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::job::Layout;
 use crate::job::{Cause, Exit, Usage};
 
 /// The folder that holds the agent and its socket inside a container.
@@ -191,15 +192,6 @@ pub struct PlanInput {
     pub mode: u32,
 }
 
-/// How an archive is laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// `Stdout`, `Stderr`, the outputs, `manifest.json`.
-    #[default]
-    Native,
-}
-
 /// Which of the two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -302,11 +294,12 @@ pub struct ArchiveInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// SHA-256 of the manifest, lower-case hex, which has the digests of all
-    /// other members; empty where the PUT's answer was lost.
+    /// other members; empty where the PUT's answer was lost, and where the
+    /// layout has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manifest_sha256: String,
     /// As the store answered; empty where the PUT's answer was lost.
     pub etag: String,
-    /// How many members it has, the manifest included.
+    /// How many members it has, a manifest included.
     pub members: u32,
 }

@@ -5,7 +5,7 @@ use http::{StatusCode, header};
 use shared::{
     auth,
     function::{Action, Route},
-    job::{AttemptId, Job, JobKey, Task},
+    job::{AttemptId, Job, JobKey, Layout, Task},
     ops::{
         bundle, jobs,
         output::{self, Selected, Selector},
@@ -91,7 +91,7 @@ async fn bundle(
         None if wait > 0 => jobs::wait(service, job.key(), wait).await?,
         _ => job,
     };
-    let body = bundle::read(service, &job, selector.task.as_deref()).await?;
+    let body = bundle::read(service, &job, selector.task.as_deref(), Layout::Native).await?;
     let name = format!("attachment; filename=\"{}.tar\"", job.id);
     let reply = Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "application/x-tar");
     // What a run has brought home changes no more: a reader may start anew.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::StatusCode;
 use shared::{
-    agent::{ArchiveInfo, HOME, Plan, UNASKED_BYTES, UploadRequest},
+    agent::{ArchiveInfo, HOME, Layout, Plan, UNASKED_BYTES, UploadRequest},
     archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
 };
 use tokio::{
@@ -100,7 +100,8 @@ async fn pack(plan: &Plan, settings: &Settings, ran: &Ran) -> Result<Archive, St
     };
     let (spools, wanted) = (ran.spools.clone(), plan.outputs.clone());
     let scratch = settings.scratch.clone();
-    let work = move || pack_here(&spools, &wanted, scratch, facts);
+    let layout = plan.layout;
+    let work = move || pack_here(&spools, &wanted, scratch, facts, layout);
     let packed = if plan.outputs.is_empty() {
         work()
     } else {
@@ -115,6 +116,7 @@ fn pack_here(
     wanted: &[String],
     scratch: PathBuf,
     facts: Facts,
+    layout: Layout,
 ) -> io::Result<Archive> {
     let foreign = vec![PathBuf::from(HOME), scratch];
     let outputs = outputs::find(wanted, &foreign);
@@ -129,7 +131,7 @@ fn pack_here(
         gathering.note(output, Oddity::Missing);
     }
     gathering.outputs(outputs.paths);
-    let packing = gathering.finish(facts);
+    let packing = gathering.finish(facts, layout);
     if packing.length() > SMALL {
         return Ok(Archive::Large(Arc::new(packing)));
     }

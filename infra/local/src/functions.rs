@@ -49,7 +49,11 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
 
 /// The foreign APIs that share the address with the native one.
 pub fn dialects() -> Vec<Box<dyn DynDialect>> {
-    vec![Box::new(dialect_alibaba_ehpc::AlibabaEhpc), Box::new(dialect_huawei_ims::HuaweiIms)]
+    vec![
+        Box::new(dialect_alibaba_ehpc::AlibabaEhpc),
+        Box::new(dialect_huawei_ims::HuaweiIms),
+        Box::new(dialect_ucloud_ugc::UcloudUgc),
+    ]
 }
 
 /// What the agent calls.

@@ -18,6 +18,7 @@ use super::{
     manifest::Notes,
     member::{Member, What},
 };
+use crate::job::Layout;
 
 /// What the kernel shows as files: never anybody's output.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
@@ -89,8 +90,8 @@ impl Gathering {
     }
 
     /// Everything was added.
-    pub fn finish(self, facts: Facts) -> Packing {
-        Packing::new(self.members, self.notes, facts)
+    pub fn finish(self, facts: Facts, layout: Layout) -> Packing {
+        Packing::new(self.members, self.notes, facts, layout)
     }
 
     /// Whether an earlier output has this one in it, so that it is there or

@@ -13,26 +13,31 @@
 //! one read of the end where a member's bytes are; [`Walker`] does it for tars
 //! that have no manifest.
 //!
+//! That is [`Layout::Native`](crate::job::Layout). In another there is less: see
+//! there. What has been written in one is served in another by [`Rewritten`].
+//!
 //! What is kept of a member is its name, mode (without the set-id bits) and
 //! modification time. Owners are not: user and group are 0, without names, as
 //! those of a container mean nothing elsewhere. Hard links and sparse files
 //! become plain files.
 
-mod bundle;
 mod gather;
+mod hashing;
 mod header;
 mod manifest;
 mod member;
 mod pack;
+mod rewrite;
+mod ugc;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
-pub use bundle::Unbundled;
 pub use gather::Gathering;
 pub use manifest::{Entry, Facts, Kind, Manifest, Note, Oddity};
 pub use pack::{Chunk, Packed, Packing, Threads};
+pub use rewrite::Rewritten;
 pub use walk::{BadArchive, Found, Step, Walker, find_manifest};
 
 /// The member that holds standard output.

@@ -9,8 +9,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
 };
 
 use data_encoding::HEXLOWER;
@@ -18,16 +17,16 @@ use ring::digest::{Context, SHA256};
 
 use super::{
     Facts, MANIFEST, Note, Oddity,
+    hashing::{Hashing, Part, Segment, WAITING},
     header::{self, BLOCK, END},
     manifest::{self, Digest, Notes},
     member::{Member, What},
+    ugc,
 };
+use crate::job::Layout;
 
 /// How much is read, sent and hashed at a time.
 const CHUNK: usize = 256 * 1024;
-
-/// How many chunks may wait to be hashed.
-const WAITING: usize = 8;
 
 /// How many chunks that went out are remembered: those that wait to be hashed,
 /// and one each that is being hashed and sent.
@@ -41,7 +40,7 @@ const NON_BLOCKING: i32 = 0o4000;
 const LATE_NOTES: usize = 200;
 
 /// A digest that is not known yet.
-const UNKNOWN: Digest = [0; 32];
+pub(super) const UNKNOWN: Digest = [0; 32];
 
 /// An archive that can be written, as often as it takes.
 #[derive(Debug)]
@@ -49,6 +48,7 @@ pub struct Packing {
     members: Vec<Member>,
     notes: Notes,
     facts: Facts,
+    layout: Layout,
     length: u64,
     manifest_length: u64,
     late_room: usize,
@@ -78,12 +78,39 @@ pub enum Threads {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     /// SHA-256 of the manifest, lower-case hex. As the manifest has the
-    /// digests of all else, it vouches for the whole.
+    /// digests of all else, it vouches for the whole. Empty where the layout has
+    /// none.
     pub manifest_sha256: String,
 }
 
 impl Packing {
-    pub(super) fn new(members: Vec<Member>, notes: Notes, facts: Facts) -> Packing {
+    pub(super) fn new(members: Vec<Member>, notes: Notes, facts: Facts, layout: Layout) -> Packing {
+        match layout {
+            Layout::Native => Packing::told(members, notes, facts),
+            Layout::Ugc => Packing::bare(members, notes, facts),
+        }
+    }
+
+    /// One of files alone, and only of those that have something in them.
+    fn bare(mut members: Vec<Member>, notes: Notes, facts: Facts) -> Packing {
+        members.retain(ugc::is_kept);
+        let all = members.iter().map(|member| ugc::length(member) + header::padded(member.size()));
+        let length = all.sum::<u64>() + END as u64;
+        let layout = Layout::Ugc;
+        Packing {
+            members,
+            notes,
+            facts,
+            layout,
+            length,
+            manifest_length: 0,
+            late_room: 0,
+            modified: 0,
+        }
+    }
+
+    /// One that tells in a manifest what it has.
+    fn told(members: Vec<Member>, notes: Notes, facts: Facts) -> Packing {
         let modified = facts.ended_at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
         let mut text = Vec::new();
         manifest::push_head(&facts, &mut text);
@@ -100,7 +127,8 @@ impl Packing {
         }
         length += header::length(MANIFEST.as_bytes(), &[]);
         length += header::padded(manifest_length) + END as u64;
-        Packing { members, notes, facts, length, manifest_length, late_room, modified }
+        let layout = Layout::Native;
+        Packing { members, notes, facts, layout, length, manifest_length, late_room, modified }
     }
 
     /// The archive's exact length.
@@ -108,9 +136,10 @@ impl Packing {
         self.length
     }
 
-    /// How many members it has, the manifest included.
+    /// How many members it has, a manifest included.
     pub fn members(&self) -> u32 {
-        u32::try_from(self.members.len() + 1).unwrap_or(u32::MAX)
+        let members = self.members.len() + usize::from(self.layout.is_native());
+        u32::try_from(members).unwrap_or(u32::MAX)
     }
 
     /// Writes exactly [`Packing::length`] bytes, whatever becomes of the files.
@@ -122,7 +151,11 @@ impl Packing {
     ) -> io::Result<Packed> {
         let mut writer = Writer {
             sink,
-            hashing: Hashing::start(threads),
+            layout: self.layout,
+            hashing: match self.layout {
+                Layout::Native => Hashing::start(threads),
+                Layout::Ugc => Hashing::Not,
+            },
             buffer: Vec::with_capacity(CHUNK.min(self.small())),
             sent: VecDeque::new(),
             segments: Vec::new(),
@@ -132,7 +165,10 @@ impl Packing {
         for (place, member) in self.members.iter().enumerate() {
             writer.member(place, member)?;
         }
-        self.write_manifest(writer)
+        match self.layout {
+            Layout::Native => self.write_manifest(writer),
+            Layout::Ugc => writer.end(),
+        }
     }
 
     fn write_manifest(&self, mut writer: Writer<'_>) -> io::Result<Packed> {
@@ -184,6 +220,7 @@ fn offsets(members: &[Member]) -> impl Iterator<Item = (usize, u64)> {
 /// Puts members into chunks.
 struct Writer<'a> {
     sink: &'a mut dyn FnMut(Chunk) -> io::Result<()>,
+    layout: Layout,
     hashing: Hashing,
     buffer: Vec<u8>,
     /// Chunks that went out, the oldest first: memory that was touched before
@@ -200,7 +237,10 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn member(&mut self, place: usize, member: &Member) -> io::Result<()> {
         self.room(BLOCK)?;
-        header::push(member, &mut self.buffer);
+        match self.layout {
+            Layout::Native => header::push(member, &mut self.buffer),
+            Layout::Ugc => ugc::push(member, &mut self.buffer),
+        }
         let (size, opened) = match &member.what {
             What::Folder | What::Symlink(_) => return Ok(()),
             What::Open(file, size) => (*size, rewound(file)),
@@ -292,6 +332,14 @@ impl Writer<'_> {
         Some(buffer)
     }
 
+    /// The end of an archive without a manifest.
+    fn end(mut self) -> io::Result<Packed> {
+        self.room(END)?;
+        self.buffer.resize(self.buffer.len() + END, 0);
+        self.flush()?;
+        Ok(Packed { manifest_sha256: String::new() })
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let chunk = Arc::new(std::mem::take(&mut self.buffer));
         let segments = std::mem::take(&mut self.segments);
@@ -309,91 +357,4 @@ fn rewound(file: &Arc<File>) -> io::Result<Arc<File>> {
 
 fn open(member: &Member) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(member.path())
-}
-
-/// Some bytes of the archive, and which of them are members'.
-struct Part {
-    chunk: Arc<Vec<u8>>,
-    segments: Vec<Segment>,
-}
-
-/// Bytes of the current member; after the `last`, it is the next one's turn.
-struct Segment {
-    start: usize,
-    end: usize,
-    last: bool,
-}
-
-/// Takes the digests of the files, one after the other.
-enum Hashing {
-    Here(Box<Digests>),
-    There { parts: mpsc::SyncSender<Part>, thread: thread::JoinHandle<Vec<Digest>> },
-}
-
-impl Hashing {
-    fn start(threads: Threads) -> Hashing {
-        let spawned = match threads {
-            Threads::One => None,
-            Threads::Two => {
-                let (parts, work) = mpsc::sync_channel(WAITING);
-                // A container at its limit of threads still gets its archive.
-                let thread = thread::Builder::new().spawn(move || hash_all(&work)).ok();
-                thread.map(|thread| Hashing::There { parts, thread })
-            }
-        };
-        spawned.unwrap_or_else(|| Hashing::Here(Box::new(Digests::new())))
-    }
-
-    fn add(&mut self, part: Part) -> io::Result<()> {
-        match self {
-            Hashing::Here(digests) => {
-                digests.add(&part);
-                Ok(())
-            }
-            Hashing::There { parts, .. } => parts.send(part).map_err(|_| hasher_gone()),
-        }
-    }
-
-    fn finish(self) -> io::Result<Vec<Digest>> {
-        match self {
-            Hashing::Here(digests) => Ok(digests.done),
-            Hashing::There { parts, thread } => {
-                drop(parts);
-                thread.join().map_err(|_| hasher_gone())
-            }
-        }
-    }
-}
-
-fn hasher_gone() -> io::Error {
-    io::Error::other("the thread that takes digests is gone")
-}
-
-fn hash_all(work: &mpsc::Receiver<Part>) -> Vec<Digest> {
-    let mut digests = Digests::new();
-    for part in work {
-        digests.add(&part);
-    }
-    digests.done
-}
-
-struct Digests {
-    current: Context,
-    done: Vec<Digest>,
-}
-
-impl Digests {
-    fn new() -> Digests {
-        Digests { current: Context::new(&SHA256), done: Vec::new() }
-    }
-
-    fn add(&mut self, part: &Part) {
-        for segment in &part.segments {
-            self.current.update(&part.chunk[segment.start..segment.end]);
-            if segment.last {
-                let ended = std::mem::replace(&mut self.current, Context::new(&SHA256)).finish();
-                self.done.push(ended.as_ref().try_into().unwrap_or(UNKNOWN));
-            }
-        }
-    }
 }

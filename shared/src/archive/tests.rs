@@ -17,6 +17,7 @@ use data_encoding::HEXLOWER;
 use tempfile::TempDir;
 
 use super::*;
+use crate::job::Layout;
 
 struct Scene {
     folder: TempDir,
@@ -54,7 +55,7 @@ impl Scene {
     }
 
     fn packing(&self, outputs: &[&Path]) -> Packing {
-        self.gathering(outputs).finish(facts())
+        self.gathering(outputs).finish(facts(), Layout::Native)
     }
 }
 
@@ -354,6 +355,59 @@ fn walks_of_posix_archives_know_long_names_and_sizes() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].name, name.as_bytes());
     assert_eq!(&bytes[place(&found[0].data)], b"content");
+}
+
+#[test]
+fn in_ugcs_layout_there_is_what_has_something_in_it_and_nothing_else() {
+    let scene = Scene::new();
+    scene.put("out/result", b"result");
+    scene.put("out/empty", b"");
+    let large = vec![7; 600_000];
+    scene.put("out/large", &large);
+    symlink("result", scene.path("out/link")).unwrap();
+    let long = format!("out/{}", "n".repeat(201));
+    scene.put(&long, b"long");
+    let packing = scene.gathering(&[&scene.path("out")]).finish(facts(), Layout::Ugc);
+    let mut archive = Vec::new();
+    for threads in [Threads::One, Threads::Two] {
+        archive.clear();
+        let packed = packing.write(threads, &mut |chunk| {
+            archive.extend_from_slice(chunk.as_ref());
+            Ok(())
+        });
+        assert_eq!(packed.unwrap().manifest_sha256, "");
+        assert_eq!(archive.len() as u64, packing.length());
+    }
+    assert_eq!(find_manifest(&archive, archive.len() as u64), None);
+
+    let found = walked(&archive, 512);
+    assert_eq!(found.len(), usize::try_from(packing.members()).unwrap());
+    let members = found.iter().map(|found| {
+        let name = String::from_utf8(found.name.clone()).unwrap();
+        (name, found.mode, &archive[place(&found.data)])
+    });
+    let path = |name: &str| scene.path(name).to_str().unwrap().to_owned();
+    assert_eq!(
+        members.collect::<Vec<_>>(),
+        [
+            ("Stdout".to_owned(), 0o600, b"hello\n".as_slice()),
+            (path("out/large"), 0o600, &large),
+            (path(&long), 0o600, b"long"),
+            (path("out/result"), 0o600, b"result"),
+        ]
+    );
+}
+
+#[test]
+fn with_nothing_to_keep_ugcs_layout_is_an_empty_tar() {
+    let packing = Gathering::new(Vec::new()).finish(facts(), Layout::Ugc);
+    let mut archive = Vec::new();
+    let packed = packing.write(Threads::One, &mut |chunk| {
+        archive.extend_from_slice(chunk.as_ref());
+        Ok(())
+    });
+    packed.unwrap();
+    assert_eq!((archive, packing.members()), (vec![0; 1024], 0));
 }
 
 #[test]

@@ -41,6 +41,6 @@ pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
     CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, IndexVariable, InputSpec,
-    JobSpec, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources,
-    RetryRules, Sealed, Source, TaskSpec,
+    JobSpec, Layout, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec,
+    Resources, RetryRules, Sealed, Source, TaskSpec,
 };

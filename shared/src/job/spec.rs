@@ -52,6 +52,9 @@ pub struct JobSpec {
     /// What was asked, where that was not asked of the native API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// How its archives are laid out.
+    #[serde(default, skip_serializing_if = "Layout::is_native")]
+    pub layout: Layout,
 }
 
 /// A request to another API than the native one, as it can be shown again there.
@@ -61,6 +64,25 @@ pub struct Origin {
     pub api: String,
     /// What its client said, in a form of that API's own.
     pub request: String,
+}
+
+/// How an archive is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `Stdout`, `Stderr`, the outputs, `manifest.json`.
+    #[default]
+    Native,
+    /// `UCloud` UGC's: no manifest, nothing that is empty, and outputs under
+    /// their absolute paths.
+    Ugc,
+}
+
+impl Layout {
+    /// Whether it is the one that jobs have unless they say so.
+    pub fn is_native(&self) -> bool {
+        *self == Layout::Native
+    }
 }
 
 impl JobSpec {
@@ -278,6 +300,9 @@ pub struct Resources {
 pub enum Network {
     /// Nothing.
     None,
+    /// Nothing where the platform can have that, and else what it cannot keep
+    /// from a container.
+    Least,
     /// The outside, but no other container, nor us.
     #[default]
     Egress,

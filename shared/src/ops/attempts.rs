@@ -14,7 +14,7 @@ use super::{
     submit,
 };
 use crate::{
-    agent::{ArchiveInfo, Layout, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
+    agent::{ArchiveInfo, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
         AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
         JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
@@ -132,7 +132,7 @@ async fn plan(
         timeout_seconds: task.deadlines.running,
         grace_seconds: task.deadlines.grace,
         collect_seconds: task.deadlines.collecting,
-        layout: Layout::Native,
+        layout: spec.layout,
         image: image.digest.clone(),
         log_limit: service.limits.log_bytes,
         upload: Some(place_of_archive(service, attempt, None).await?),

@@ -1,14 +1,15 @@
-//! Several archives as one: a folder for each task and instance.
+//! Archives written anew while they are read: several as one, a folder for each
+//! task and instance; or in another layout.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures::StreamExt;
 
-use super::{chunks, output, rows::ChunkKey};
+use super::{chunks, objects::Stretch, output, rows::ChunkKey};
 use crate::{
-    archive::Unbundled,
-    job::{AttemptId, Job, JobKey, Members, Name},
+    archive::Rewritten,
+    job::{AttemptId, Job, JobKey, Layout, Members, Name},
     platform::ByteStream,
     service::Service,
     wire::{Body, Problem},
@@ -16,7 +17,12 @@ use crate::{
 
 /// The latest archive of every instance of the job, or of one of its tasks.
 /// Instances that have none are not there.
-pub async fn read(service: &Service, job: &Job, task: Option<&str>) -> Result<Body, Problem> {
+pub async fn read(
+    service: &Service,
+    job: &Job,
+    task: Option<&str>,
+    layout: Layout,
+) -> Result<Body, Problem> {
     if job.ending().is_none() {
         let detail = "there is no output yet: the job has not finished";
         return Err(Problem::conflict("not_finished", detail));
@@ -24,6 +30,7 @@ pub async fn read(service: &Service, job: &Job, task: Option<&str>) -> Result<Bo
     let mut bundling = Bundling {
         service: service.clone(),
         key: job.key(),
+        layout,
         parts: parts(job, task),
         waiting: VecDeque::new(),
         open: None,
@@ -35,6 +42,20 @@ pub async fn read(service: &Service, job: &Job, task: Option<&str>) -> Result<Bo
     let pieces = futures::stream::try_unfold(bundling, |mut bundling| async move {
         let next = bundling.next().await.map_err(std::io::Error::other)?;
         Ok(next.map(|piece| (piece, bundling)))
+    });
+    Ok(Body::Stream { stream: pieces.boxed(), length: None, stored: None })
+}
+
+/// An archive in this layout, whatever it was written in.
+pub async fn relaid(service: &Service, archive: &Stretch, layout: Layout) -> Result<Body, Problem> {
+    let rewriting = Rewriting::of(service, archive, "", layout).await?;
+    let pieces = futures::stream::try_unfold(Some(rewriting), |rewriting| async move {
+        let Some(mut rewriting) = rewriting else { return Ok(None) };
+        let next = rewriting.next().await.map_err(std::io::Error::other)?;
+        Ok(Some(match next {
+            Some(piece) => (piece, Some(rewriting)),
+            None => (Rewritten::end().into(), None),
+        }))
     });
     Ok(Body::Stream { stream: pieces.boxed(), length: None, stored: None })
 }
@@ -79,9 +100,10 @@ fn folder(task: &Name, attempt: AttemptId) -> String {
 struct Bundling {
     service: Service,
     key: JobKey,
+    layout: Layout,
     parts: VecDeque<Part>,
     waiting: VecDeque<(String, AttemptId)>,
-    open: Option<(Unbundled, ByteStream)>,
+    open: Option<Rewriting>,
     ended: bool,
 }
 
@@ -104,37 +126,64 @@ impl Bundling {
 
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
-            let Some((mut unbundled, mut body)) = self.open.take() else {
-                if self.is_any().await?
-                    && let Some((folder, attempt)) = self.waiting.pop_front()
-                {
-                    self.open(&folder, attempt).await?;
-                    continue;
+            if let Some(open) = &mut self.open {
+                match open.next().await? {
+                    None => self.open = None,
+                    piece => return Ok(piece),
                 }
-                if self.ended {
-                    return Ok(None);
-                }
-                self.ended = true;
-                return Ok(Some(Unbundled::end().into()));
-            };
-            if unbundled.is_over() {
+            }
+            if self.is_any().await?
+                && let Some((folder, attempt)) = self.waiting.pop_front()
+            {
+                self.open(&folder, attempt).await?;
                 continue;
             }
-            let piece = body.next().await.ok_or_else(|| output::malformed("it is cut short"))?;
-            let piece = piece.map_err(|error| Problem::Unavailable(error.into()))?;
-            let out = unbundled.push(&piece).map_err(|bad| output::malformed(&bad.to_string()))?;
-            self.open = Some((unbundled, body));
-            if !out.is_empty() {
-                return Ok(Some(out.into()));
+            if self.ended {
+                return Ok(None);
             }
+            self.ended = true;
+            return Ok(Some(Rewritten::end().into()));
         }
     }
 
     async fn open(&mut self, folder: &str, attempt: AttemptId) -> Result<(), Problem> {
         if let Some(archive) = output::stored(&self.service, self.key, attempt).await? {
-            let body = archive.read(&self.service, 0..archive.size()).await?.into_stream();
-            self.open = Some((Unbundled::into_folder(folder), body));
+            let rewriting = Rewriting::of(&self.service, &archive, folder, self.layout);
+            self.open = Some(rewriting.await?);
         }
         Ok(())
+    }
+}
+
+/// An archive that is being read, and written anew.
+struct Rewriting {
+    rewritten: Rewritten,
+    body: ByteStream,
+}
+
+impl Rewriting {
+    async fn of(
+        service: &Service,
+        archive: &Stretch,
+        folder: &str,
+        layout: Layout,
+    ) -> Result<Self, Problem> {
+        let body = archive.read(service, 0..archive.size()).await?.into_stream();
+        Ok(Rewriting { rewritten: Rewritten::new(folder, layout), body })
+    }
+
+    /// The next piece of what comes of it; `None` at its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        while !self.rewritten.is_over() {
+            let piece = self.body.next().await;
+            let piece = piece.ok_or_else(|| output::malformed("it is cut short"))?;
+            let piece = piece.map_err(|error| Problem::Unavailable(error.into()))?;
+            let out = self.rewritten.push(&piece);
+            let out = out.map_err(|bad| output::malformed(&bad.to_string()))?;
+            if !out.is_empty() {
+                return Ok(Some(out.into()));
+            }
+        }
+        Ok(None)
     }
 }

@@ -154,7 +154,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn admits(&self, job: &Job) -> bool {
+    /// Whether the job passes.
+    pub fn admits(&self, job: &Job) -> bool {
         let state = crate::wire::views::job_state(job);
         (self.states.is_empty() || self.states.iter().any(|wanted| wanted == state))
             && self.queue.as_deref().is_none_or(|wanted| wanted == job.queue.as_str())

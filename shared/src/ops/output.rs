@@ -151,7 +151,10 @@ pub async fn member(service: &Service, archive: &Stretch, name: &str) -> Result<
                     return Err(malformed("it is cut short"));
                 }
             }
-            Step::Member(found) if found.name == wanted.as_bytes() => {
+            // Some layouts have outputs under their absolute paths.
+            Step::Member(found)
+                if found.name.strip_prefix(b"/").unwrap_or(&found.name) == wanted.as_bytes() =>
+            {
                 return stretch(archive, name, &found);
             }
             Step::Member(_) => {}

@@ -129,6 +129,7 @@ async fn task_request(
         },
         "network": match task.network {
             Network::None => "none",
+            Network::Least => "least",
             Network::Egress => "egress",
         },
         "read_only_root": read_only_root,

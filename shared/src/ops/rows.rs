@@ -9,7 +9,7 @@
 //! | callback | `job#<job>` | `callback#<run>#<event>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
-//! | queue, image, template, access key | `<project>` | `queue#…`, `image#…`, `template#…`, `key#…` |
+//! | queue, image, shelf, template, access key | `<project>` | `queue#…`, `image#…`, `shelf#…`, `template#…`, `key#…` |
 //! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
 //! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
@@ -184,6 +184,11 @@ pub fn waiting_of(partition: &str) -> Option<QueueKey> {
 /// A registered image.
 pub fn image(project: ProjectId, name: &Name) -> Key {
     Key::new(project.to_string(), format!("image#{name}"))
+}
+
+/// A shelf of registered images.
+pub fn shelf(project: ProjectId, name: &str) -> Key {
+    Key::new(project.to_string(), format!("shelf#{name}"))
 }
 
 /// A template.

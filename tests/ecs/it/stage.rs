@@ -164,7 +164,7 @@ impl Stage for EcsStage {
 
     /// A task is never without one.
     fn network(&self) -> Network {
-        Network::Egress
+        Network::Least
     }
 
     fn token(&self, act: Act) -> String {

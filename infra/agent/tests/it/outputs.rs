@@ -3,6 +3,7 @@
 use std::fs;
 
 use shared::{
+    agent::Layout,
     archive::{Kind, Oddity},
     job::{Cause, Exit},
 };
@@ -117,4 +118,22 @@ fn outputs_that_cannot_be_stored_in_time_fail_an_attempt_that_had_succeeded() {
         report.message.unwrap(),
         "the outputs could not be stored within 1 s; the last try: answered with status 503"
     );
+}
+
+#[test]
+fn in_ugcs_layout_outputs_are_under_their_absolute_paths_and_nothing_is_empty() {
+    let world = World::new();
+    let mut plan = world.script("echo hello; printf result > result; : > empty");
+    plan.layout = Layout::Ugc;
+    plan.outputs =
+        ["result", "empty", "gone"].map(|name| world.text(&format!("work/{name}"))).into();
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+    let members: Vec<_> = world.members().into_iter().collect();
+    let expected =
+        [(world.text("work/result"), b"result".to_vec()), ("Stdout".into(), b"hello\n".to_vec())];
+    assert_eq!(members, expected);
+    let archive = report.archive.unwrap();
+    assert_eq!((archive.bytes, archive.members), (3_072, 2));
+    assert_eq!(archive.manifest_sha256, "");
 }

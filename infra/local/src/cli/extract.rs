@@ -1,8 +1,8 @@
 //! Unpacking an archive without trusting it.
 //!
 //! Nothing is written outside the folders that the caller names, whatever the
-//! archive says: no absolute names, no `..`, no way through a link. Links that
-//! lead outside and what is neither file, folder nor link are left out, and
+//! archive says: no `..`, no way through a link, and of an absolute name the
+//! first slash is no part. Links that lead outside and what is neither file, folder nor link are left out, and
 //! that is told. Bits that lend rights (setuid and such) are dropped.
 
 use std::{
@@ -188,8 +188,8 @@ fn save<R: Read>(
             let Some(to) = entry.link_name_bytes() else {
                 return Ok(Saved::LeftOut("a link to nothing"));
             };
-            let to =
-                member(&to).map_err(|_| Wrong::Unsafe("it is a link to outside the archive"))?;
+            let inside = if to.starts_with(b"/") { None } else { member(&to).ok() };
+            let to = inside.ok_or(Wrong::Unsafe("it is a link to outside the archive"))?;
             let Some(from) = place(&to, false) else {
                 return Ok(Saved::LeftOut("a link to what is not kept"));
             };
@@ -208,7 +208,8 @@ fn save<R: Read>(
     }
 }
 
-/// A member's name, if it stays where it is put.
+/// A member's name, if it stays where it is put. A first slash is left off, as
+/// `tar` does: some layouts have outputs under their absolute paths.
 fn member(name: &[u8]) -> Result<PathBuf, Failure> {
     let text = String::from_utf8_lossy(name);
     let refused = |why| Failure::Unsafe(format!("`{}` {why}", super::table::clean(&text)));
@@ -217,9 +218,9 @@ fn member(name: &[u8]) -> Result<PathBuf, Failure> {
     for part in Path::new(name).components() {
         match part {
             Component::Normal(part) => path.push(part),
-            Component::CurDir => {}
+            Component::CurDir | Component::RootDir => {}
             Component::ParentDir => return Err(refused("contains `..`")),
-            Component::RootDir | Component::Prefix(_) => return Err(refused("is absolute")),
+            Component::Prefix(_) => return Err(refused("is of another system")),
         }
     }
     Ok(path)

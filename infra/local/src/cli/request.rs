@@ -171,6 +171,8 @@ pub struct JobArgs {
 pub enum Network {
     /// Nothing.
     None,
+    /// Nothing where the platform can have that, and else the outside.
+    Least,
     /// The outside, but no other container.
     Egress,
 }
@@ -271,6 +273,7 @@ impl JobArgs {
         set(&mut fields, "read_only_root", self.read_only.then_some(true));
         let network = self.network.map(|network| match network {
             Network::None => "none",
+            Network::Least => "least",
             Network::Egress => "egress",
         });
         set(&mut fields, "network", network);

@@ -251,6 +251,9 @@ impl Runtime for EcsRuntime {
             let why = "a Fargate task always has a network; `none` is not to be had here";
             return Err(RuntimeError::Refused(why.to_owned()));
         }
+        if launch.network == Network::Least {
+            info!(attempt.id = %launch.attempt.attempt, "it could do without a network, and has one");
+        }
         if !launch.image.digest.contains('@') {
             let why = format!("{} is of no registry", launch.image.digest);
             return Err(RuntimeError::Refused(why));

@@ -18,7 +18,7 @@ use crate::{
     auth::{Secret, signing::unreserved},
     dialect::Dialect,
     function::{Action, Route},
-    job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, ProjectId, Usage},
+    job::{AccessKeyId, AttemptKey, Cause, Exit, Job, JobId, JobKey, Layout, ProjectId, Usage},
     ops::{attempts, callbacks, chunks, jobs, logs, projects, submit, sweep, templates, triggers},
     platform::{Clock, GrantMethod, Objects, Put, collect, one_chunk},
     service::Service,
@@ -180,7 +180,9 @@ impl World {
         cause: Option<Cause>,
         members: &[(&str, &str)],
     ) {
-        let tar = archive_of(members);
+        let job = self.job(attempt.attempt.job).await;
+        let layout = attempts::load_spec(&self.service, &job).await.unwrap().layout;
+        let tar = laid_out(archive_of(members), layout);
         let exit = Some(Exit::Code(code));
         let asked = UploadRequest { bytes: tar.len() as u64, exit, object: None };
         let upload = attempts::grant_upload(&self.service, attempt, &asked).await.unwrap();
@@ -249,6 +251,16 @@ fn archive_of(members: &[(&str, &str)]) -> Vec<u8> {
     link.set_size(0);
     tar.append_link(&mut link, "a-link", archive::STDOUT).unwrap();
     tar.into_inner().unwrap()
+}
+
+/// The archive as an agent writes it that is told to.
+fn laid_out(tar: Vec<u8>, layout: Layout) -> Vec<u8> {
+    if layout.is_native() {
+        return tar;
+    }
+    let mut bytes = archive::Rewritten::new("", layout).push(&tar).unwrap();
+    bytes.extend(archive::Rewritten::end());
+    bytes
 }
 
 /// A request that is being put together.

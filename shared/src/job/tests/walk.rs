@@ -18,6 +18,7 @@ pub fn job(tasks: impl IntoIterator<Item = TaskSpec>) -> JobSpec {
         retain_days: 30,
         callback: None,
         origin: None,
+        layout: Layout::Native,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     task::{At, DAY, Others},
 };
 use crate::{
-    job::{GraphFault, JobId, JobSpec, MAX_JOB_INSTANCES, Name, check_graph},
+    job::{GraphFault, JobId, JobSpec, Layout, MAX_JOB_INSTANCES, Name, check_graph},
     service::Limits,
     wire::{Problem, callback::CallbackChoice, parse_json, request::misfit},
 };
@@ -125,6 +125,7 @@ impl JobRequest {
             retain_days,
             callback: None,
             origin: None,
+            layout: Layout::Native,
         };
         if spec.instances() > MAX_JOB_INSTANCES {
             let rule = format!(

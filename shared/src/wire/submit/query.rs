@@ -20,7 +20,7 @@ pub const FIELDS: [(&str, &str); 15] = [
     ("queue", "The queue to wait in; `default` without."),
     ("priority", "Higher starts first: -1000 to 1000."),
     ("timeout_seconds", "Seconds that the process may run."),
-    ("network", "`egress` or `none`."),
+    ("network", "`egress`, `least` or `none`."),
     ("workdir", "Working directory, absolute."),
     ("client_token", "Makes a repeated submit safe."),
     ("wait", "Seconds to wait for the end."),
@@ -102,7 +102,8 @@ fn network(text: Option<&str>) -> Result<NetworkRequest, Problem> {
     match text {
         None => Ok(NetworkRequest::default()),
         Some("egress") => Ok(NetworkRequest::Egress),
+        Some("least") => Ok(NetworkRequest::Least),
         Some("none") => Ok(NetworkRequest::None),
-        Some(_) => Err(Problem::invalid("network", "it is `egress` or `none`")),
+        Some(_) => Err(Problem::invalid("network", "it is `egress`, `least` or `none`")),
     }
 }

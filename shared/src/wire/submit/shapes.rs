@@ -76,7 +76,7 @@ pub struct TaskRequest {
     pub stderr_to: Option<String>,
     /// What the container may use.
     pub resources: ResourcesRequest,
-    /// `egress` or `none`.
+    /// `egress`, `least` or `none`.
     pub network: NetworkRequest,
     /// Whether the image's own file system is read-only.
     pub read_only_root: bool,
@@ -181,6 +181,8 @@ pub struct ResourcesRequest {
 pub enum NetworkRequest {
     /// Nothing.
     None,
+    /// Nothing where the platform can have that, and else the outside.
+    Least,
     /// The outside, but no other container, nor us.
     #[default]
     Egress,

@@ -162,6 +162,7 @@ impl At {
             resources: self.resources(task.resources, limits)?,
             network: match task.network {
                 NetworkRequest::None => Network::None,
+                NetworkRequest::Least => Network::Least,
                 NetworkRequest::Egress => Network::Egress,
             },
             read_only_root: task.read_only_root,

@@ -57,7 +57,7 @@ impl Networks {
     /// The network mode of a container of `project`; its network is there.
     pub(super) async fn mode(&self, project: ProjectId, wish: Network) -> Result<String, Error> {
         match wish {
-            Network::None => Ok("none".to_owned()),
+            Network::None | Network::Least => Ok("none".to_owned()),
             Network::Egress => {
                 self.ensure(project).await?;
                 Ok(self.name(project))

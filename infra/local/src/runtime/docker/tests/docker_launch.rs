@@ -117,6 +117,8 @@ async fn without_network_there_is_only_loopback() {
     let code = "say $($home/busybox ip -o link | $home/busybox wc -l)";
     let launch = stage.script(1, code).await;
     assert_eq!(stage.says(&launch).await, "1");
+    let least = Launch { network: Network::Least, ..stage.script(3, code).await };
+    assert_eq!(stage.says(&least).await, "1");
     let egress = Launch { network: Network::Egress, ..stage.script(2, code).await };
     assert_eq!(stage.says(&egress).await, "2");
     tidy(&mut stage).await;

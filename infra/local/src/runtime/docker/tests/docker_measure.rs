@@ -25,7 +25,7 @@ async fn bare(stage: &DockerStage, launch: &Launch) -> [Duration; 4] {
     let around =
         Surroundings { instance: "bare", home: &stage.config.home, service: &stage.config.service };
     let network = match launch.network {
-        Network::None => "none".to_owned(),
+        Network::None | Network::Least => "none".to_owned(),
         Network::Egress => format!("tarpon-{}-{}", stage.config.instance, launch.attempt.project),
     };
     let name = format!("bare-{}-{}", launch.attempt.attempt, stage.config.instance);

@@ -1,23 +1,28 @@
-//! One archive put into a folder of another, as its bytes come by.
+//! An archive written anew as its bytes come by: put into a folder of another,
+//! or in another layout.
 
 use std::ops::Range;
 
 use tar::EntryType;
 
 use super::{
-    BadArchive, Found, Step, Walker,
+    BadArchive, Found, MANIFEST, STDERR, STDOUT, Step, Walker,
     header::{self, END, Entry},
+    ugc,
 };
+use crate::job::Layout;
 
-/// Turns an archive's bytes, handed over piece by piece, into what stands for
-/// it in a larger one: the same members, their names under a folder, without
-/// the end. Holds no more than a header and the last piece.
+/// Turns an archive's bytes, handed over piece by piece, into the same members
+/// in the wanted layout, their names under a folder, without the end. Holds no
+/// more than a header and the last piece.
 ///
 /// What an archive says is not believed: names that would lead out of the
-/// folder, and kinds that no archive of ours has, are left out.
+/// folder, and kinds that no archive of ours has, are left out. Of a name that
+/// is absolute, the first slash is, as everybody has it who unpacks a tar.
 #[derive(Debug)]
-pub struct Unbundled {
+pub struct Rewritten {
     folder: Vec<u8>,
+    layout: Layout,
     walker: Walker,
     /// Where in the archive the window's unread part starts.
     at: u64,
@@ -31,11 +36,12 @@ pub struct Unbundled {
     over: bool,
 }
 
-impl Unbundled {
-    /// Under this folder: `task/0/`.
-    pub fn into_folder(folder: &str) -> Self {
-        Unbundled {
+impl Rewritten {
+    /// Under this folder, `task/0/`, or none, and in this layout.
+    pub fn new(folder: &str, layout: Layout) -> Self {
+        Rewritten {
             folder: folder.as_bytes().to_vec(),
+            layout,
             walker: Walker::new(),
             at: 0,
             window: Vec::new(),
@@ -105,11 +111,21 @@ impl Unbundled {
             kind @ (EntryType::Directory | EntryType::Symlink) => kind,
             _ => return self.leave_out(found),
         };
-        if !is_inside(&found.name) {
-            return self.leave_out(found);
-        }
-        let name = [&self.folder, &found.name[..]].concat();
+        let Some(name) = inside(&found.name) else { return self.leave_out(found) };
         let size = found.data.end - found.data.start;
+        match self.layout {
+            Layout::Native => self.native(found, kind, name, size, out),
+            Layout::Ugc if kind.is_file() && size > 0 && name != MANIFEST.as_bytes() => {
+                ugc::push_file(&self.absolute(name), size, found.mtime, out);
+            }
+            Layout::Ugc => return self.leave_out(found),
+        }
+        self.passing = found.data.clone();
+        self.padding = header::padding(size);
+    }
+
+    fn native(&self, found: &Found, kind: EntryType, name: &[u8], size: u64, out: &mut Vec<u8>) {
+        let name = [&self.folder, name].concat();
         let target = match kind {
             EntryType::Symlink => found.target.as_deref().unwrap_or_default(),
             _ => &[],
@@ -123,8 +139,15 @@ impl Unbundled {
             mtime: found.mtime,
         };
         header::push_entry(&entry, out);
-        self.passing = found.data.clone();
-        self.padding = header::padding(size);
+    }
+
+    /// As it is called where outputs are under their absolute paths: the streams
+    /// of the only attempt are no outputs.
+    fn absolute(&self, name: &[u8]) -> Vec<u8> {
+        let is_stream = self.folder.is_empty()
+            && [STDOUT, STDERR].iter().any(|stream| name == stream.as_bytes());
+        let slash: &[u8] = if is_stream { b"" } else { b"/" };
+        [slash, &self.folder, name].concat()
     }
 
     fn leave_out(&mut self, found: &Found) {
@@ -132,11 +155,12 @@ impl Unbundled {
     }
 }
 
-/// Whether a name stays in the folder that it is put into.
-fn is_inside(name: &[u8]) -> bool {
+/// The name in the folder that it is put into, if it stays there.
+fn inside(name: &[u8]) -> Option<&[u8]> {
+    let name = name.strip_prefix(b"/").unwrap_or(name);
     // A folder's name ends with a slash.
-    let name = name.strip_suffix(b"/").unwrap_or(name);
-    name.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    let mut parts = name.strip_suffix(b"/").unwrap_or(name).split(|byte| *byte == b'/');
+    parts.all(|part| !matches!(part, b"" | b"." | b"..")).then_some(name)
 }
 
 #[cfg(test)]
@@ -175,13 +199,13 @@ mod tests {
     fn bundle(archives: &[(&str, &[u8])], piece: usize) -> Vec<u8> {
         let mut out = Vec::new();
         for (folder, archive) in archives {
-            let mut unbundled = Unbundled::into_folder(folder);
+            let mut rewritten = Rewritten::new(folder, Layout::Native);
             for piece in archive.chunks(piece) {
-                out.extend(unbundled.push(piece).unwrap());
+                out.extend(rewritten.push(piece).unwrap());
             }
-            assert!(unbundled.is_over());
+            assert!(rewritten.is_over());
         }
-        out.extend(Unbundled::end());
+        out.extend(Rewritten::end());
         out
     }
 
@@ -228,7 +252,7 @@ mod tests {
     fn what_would_lead_out_of_the_folder_is_left_out() {
         let regular = EntryType::Regular;
         let hostile = archive(&[
-            ("/etc/passwd", regular, "no"),
+            ("//etc/passwd", regular, "no"),
             ("../up", regular, "no"),
             ("a/../../up", regular, "no"),
             ("hard", EntryType::Link, ""),
@@ -241,7 +265,57 @@ mod tests {
 
     #[test]
     fn what_is_no_archive_is_refused() {
-        let mut unbundled = Unbundled::into_folder("a/0/");
-        unbundled.push(&[7; 2 * header::BLOCK]).unwrap_err();
+        let mut rewritten = Rewritten::new("a/0/", Layout::Native);
+        rewritten.push(&[7; 2 * header::BLOCK]).unwrap_err();
+    }
+
+    /// The archive in UGC's layout, handed over in pieces of this size.
+    fn in_ugc(folder: &str, archive: &[u8], piece: usize) -> Vec<u8> {
+        let mut rewritten = Rewritten::new(folder, Layout::Ugc);
+        let mut out = Vec::new();
+        for piece in archive.chunks(piece) {
+            out.extend(rewritten.push(piece).unwrap());
+        }
+        assert!(rewritten.is_over());
+        out.extend(Rewritten::end());
+        out
+    }
+
+    fn native() -> Vec<u8> {
+        let regular = EntryType::Regular;
+        archive(&[
+            ("Stdout", regular, "out"),
+            ("Stderr", regular, ""),
+            ("tmp/", EntryType::Directory, ""),
+            ("tmp/result", regular, &"x".repeat(1_000)),
+            ("tmp/a-link", EntryType::Symlink, "result"),
+            ("manifest.json", regular, "{}"),
+        ])
+    }
+
+    #[test]
+    fn in_ugcs_layout_there_are_files_alone_by_their_absolute_paths() {
+        let member = |name: &str, text: &str| (name.to_owned(), 0o600, text.to_owned());
+        let result = "x".repeat(1_000);
+        let whole = in_ugc("", &native(), 1 << 20);
+        assert_eq!(listed(&whole), [member("Stdout", "out"), member("/tmp/result", &result)]);
+        // Two headers, one block and two of bytes, and the end.
+        assert_eq!(whole.len(), 5 * header::BLOCK + END);
+        for piece in [1, 511, 512, 700] {
+            assert_eq!(in_ugc("", &native(), piece), whole, "in pieces of {piece}");
+        }
+        assert_eq!(in_ugc("", &whole, 100), whole, "what is in it already stays as it is");
+        let apart = listed(&in_ugc("a/0/", &native(), 512));
+        assert_eq!(apart, [member("/a/0/Stdout", "out"), member("/a/0/tmp/result", &result)]);
+    }
+
+    #[test]
+    fn what_was_in_ugcs_layout_has_its_place_in_a_bundle() {
+        let ugc = in_ugc("", &native(), 512);
+        let names: Vec<_> = listed(&bundle(&[("a/0/", &ugc)], 700))
+            .into_iter()
+            .map(|(name, mode, _)| (name, mode))
+            .collect();
+        assert_eq!(names, [("a/0/Stdout".into(), 0o600), ("a/0/tmp/result".into(), 0o600)]);
     }
 }
