@@ -202,6 +202,16 @@ FUNCTIONS = {
     "create-project": ["get", "write"],
     "describe-api": [],
     "get-health": [],
+    "dialect-tencent-batch": [
+        "get",
+        "query",
+        "index",
+        "write",
+        "write job",
+        "delete job",
+        "reminds",
+        *SEES_ARCHIVES,
+    ],
     "read-plan": [
         "get",
         "query",

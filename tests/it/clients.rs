@@ -27,7 +27,7 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: native;
+    docker: native, tencent_batch;
     process: native;
 }
 
