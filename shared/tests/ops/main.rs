@@ -7,6 +7,7 @@ mod backlog;
 mod callbacks;
 mod deadlines;
 mod leases;
+mod notes;
 mod open;
 mod reminders;
 mod reruns;
