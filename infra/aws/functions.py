@@ -213,6 +213,16 @@ FUNCTIONS = {
     "dialect-huawei-ims": ["get", "passing"],
     "describe-api": [],
     "get-health": [],
+    "dialect-tencent-batch": [
+        "get",
+        "query",
+        "index",
+        "write",
+        "write job",
+        "delete job",
+        "reminds",
+        *SEES_ARCHIVES,
+    ],
     "read-plan": [
         "get",
         "query",

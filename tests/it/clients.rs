@@ -27,7 +27,7 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: alibaba_ehpc, huawei_ims, native, ucloud_ugc;
+    docker: alibaba_ehpc, huawei_ims, native, tencent_batch, ucloud_ugc;
     process: native;
 }
 

@@ -52,6 +52,7 @@ pub fn dialects() -> Vec<Box<dyn DynDialect>> {
     vec![
         Box::new(dialect_alibaba_ehpc::AlibabaEhpc),
         Box::new(dialect_huawei_ims::HuaweiIms),
+        Box::new(dialect_tencent_batch::TencentBatch),
         Box::new(dialect_ucloud_ugc::UcloudUgc),
     ]
 }

@@ -67,6 +67,7 @@ impl Job {
                 next.halt_for(Halt::Cancelled, at);
                 Ok(next.settled(at))
             }
+            Event::StopAsked { task, instance } => self.after_stop(*task, *instance, at),
             Event::Ticked => Ok(self.ticked(at)),
             Event::RetryAsked { all } => self.retried(*all, at),
             Event::DeleteAsked => self.deleted(at),
@@ -105,6 +106,22 @@ impl Job {
             return Err(Refused::NoSuchInstance);
         };
         array::take(instances, attempt.instance as usize, attempt.number, event, rules, at)?;
+        Ok(next.settled(at))
+    }
+
+    /// One instance is called off. While everything stops it already is, and
+    /// a task that waits for others is not ended by it before its time.
+    fn after_stop(&self, task: u32, instance: u32, at: Timestamp) -> Result<Job, Refused> {
+        let mut next = self.clone();
+        let task = next.tasks.get_mut(task as usize).ok_or(Refused::NoSuchInstance)?;
+        let Members::Inline(instances) = &mut task.members else {
+            return Err(Refused::NoSuchInstance);
+        };
+        let called = instances.get_mut(instance as usize).ok_or(Refused::NoSuchInstance)?;
+        if self.halt().is_some() || self.ending().is_some() {
+            return Ok(self.clone());
+        }
+        *called = called.called_off(at);
         Ok(next.settled(at))
     }
 

@@ -22,6 +22,8 @@ pub enum Cause {
     DeadlinePassed,
     /// Another task of a `fail_fast` job failed for good.
     FailedFast,
+    /// A caller stopped this one instance.
+    InstanceStopped,
     /// The process could not be started: no such program, not executable.
     StartFailed,
     /// The registry, or the engine, has no such image.
@@ -65,7 +67,7 @@ pub enum Blame {
 
 impl Cause {
     /// Every cause, in the order of their definition.
-    pub const ALL: [Cause; 21] = [
+    pub const ALL: [Cause; 22] = [
         Cause::Exited,
         Cause::Signalled,
         Cause::OutOfMemory,
@@ -73,6 +75,7 @@ impl Cause {
         Cause::Cancelled,
         Cause::DeadlinePassed,
         Cause::FailedFast,
+        Cause::InstanceStopped,
         Cause::StartFailed,
         Cause::ImageNotFound,
         Cause::ImageDenied,
@@ -107,6 +110,7 @@ impl Cause {
             Cause::Cancelled
             | Cause::DeadlinePassed
             | Cause::FailedFast
+            | Cause::InstanceStopped
             | Cause::ImageNotFound
             | Cause::ImageDenied
             | Cause::ImageUnusable
@@ -124,7 +128,9 @@ impl Cause {
     /// Whether an agent or a runtime may say this of an attempt. The rest is
     /// for the job alone to decide; said from outside, it is not believed.
     pub fn is_reportable(self) -> bool {
-        !self.is_halt() && !matches!(self, Cause::WaitTimedOut | Cause::DependencyFailed)
+        let ours =
+            matches!(self, Cause::InstanceStopped | Cause::WaitTimedOut | Cause::DependencyFailed);
+        !self.is_halt() && !ours
     }
 
     /// Whether submitting the same again, unchanged, could end otherwise.

@@ -263,6 +263,16 @@ impl Chunk {
         next.counted(self, at)
     }
 
+    /// The chunk once one of its instances alone is to stop.
+    pub fn called_off(&self, instance: u32, at: Timestamp) -> Result<Chunk, Refused> {
+        let place = instance.checked_sub(self.chunk * INLINE_INSTANCES);
+        let mut next = self.clone();
+        let called = place.and_then(|place| next.instances.get_mut(place as usize));
+        let called = called.ok_or(Refused::NoSuchInstance)?;
+        *called = called.called_off(at);
+        Ok(next.counted(self, at))
+    }
+
     /// The chunk once every deadline up to `at` has taken effect.
     #[must_use]
     pub fn ticked(&self, at: Timestamp) -> Chunk {

@@ -47,6 +47,13 @@ pub enum Event {
     Attempt(AttemptId, AttemptEvent),
     /// A caller asked for the job to be cancelled.
     CancelAsked,
+    /// A caller asked for one inline instance to be stopped; the others go on.
+    StopAsked {
+        /// The task's place.
+        task: u32,
+        /// The instance's index.
+        instance: u32,
+    },
     /// Time passed: every deadline up to now takes effect.
     Ticked,
     /// A caller asked for another run.
@@ -183,6 +190,7 @@ impl Event {
             Event::Attempt(_, AttemptEvent::Collecting { .. }) => "collecting",
             Event::Attempt(_, AttemptEvent::Ended(_)) => "ended",
             Event::CancelAsked => "cancel_asked",
+            Event::StopAsked { .. } => "stop_asked",
             Event::Ticked => "ticked",
             Event::RetryAsked { .. } => "retry_asked",
             Event::DeleteAsked => "delete_asked",

@@ -223,9 +223,13 @@ impl Instance {
             Blame::Final => {}
         }
         let again = next.is_worth_another(cause, ended.exit, rules.retry);
+        let called_off = attempt.stop.is_some_and(|stop| stop.why == Cause::InstanceStopped);
         match rules.halt {
             _ if cause.is_halt() => next.with(InstanceState::Stopped(outcome(Some(cause)))),
             Some(why) if again => next.with(InstanceState::Stopped(outcome(Some(why.cause())))),
+            None if again && called_off => {
+                next.with(InstanceState::Failed(outcome(Some(Cause::InstanceStopped))))
+            }
             None if again => next.paused(cause, rules.retry, at),
             Some(_) | None => next.with(InstanceState::Failed(outcome(Some(cause)))),
         }
@@ -255,14 +259,22 @@ impl Instance {
     }
 
     /// The instance once everything is to stop.
-    ///
+    pub(super) fn halted(&self, why: Halt, at: Timestamp) -> Instance {
+        self.stopped_for(why.cause(), at)
+    }
+
+    /// The instance once it alone is to stop: it has failed, by a caller's wish.
+    pub(super) fn called_off(&self, at: Timestamp) -> Instance {
+        self.stopped_for(Cause::InstanceStopped, at)
+    }
+
     /// What is being collected has ended by itself: the stop comes too late
     /// for it, and would only cost its outputs.
-    pub(super) fn halted(&self, why: Halt, at: Timestamp) -> Instance {
+    fn stopped_for(&self, why: Cause, at: Timestamp) -> Instance {
         match &self.state {
-            InstanceState::Waiting { .. } => self.dropped(why.cause(), at),
+            InstanceState::Waiting { .. } => self.dropped(why, at),
             InstanceState::Live(attempt) if attempt.phase != AttemptPhase::Collecting => {
-                self.with(InstanceState::Live(attempt.stopping(why.cause(), at)))
+                self.with(InstanceState::Live(attempt.stopping(why, at)))
             }
             InstanceState::Live(_)
             | InstanceState::Succeeded(_)

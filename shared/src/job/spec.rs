@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edge, ImageReference, Name};
+use super::{AttemptId, Edge, ImageReference, Name};
 
 /// The most tasks of one job.
 pub const MAX_TASKS: usize = 1_000;
@@ -266,6 +266,9 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// What stands in a key for the id of the job.
+    pub const JOB: &'static str = "{job}";
+
     /// What stands in a key for the index of the instance.
     pub const INSTANCE: &'static str = "{instance}";
 
@@ -279,9 +282,12 @@ impl Destination {
         self.key.contains(Destination::INSTANCE)
     }
 
-    /// The key for this instance, of the file of this path where there are many.
-    pub fn key_of(&self, instance: u32, path: &str) -> String {
-        format!("{}{path}", self.key.replace(Destination::INSTANCE, &instance.to_string()))
+    /// The key for this attempt's job and instance, of the file of this path
+    /// where there are many.
+    pub fn key_of(&self, attempt: AttemptId, path: &str) -> String {
+        let of_job = self.key.replace(Destination::JOB, &attempt.job.to_string());
+        let own = of_job.replace(Destination::INSTANCE, &attempt.instance.to_string());
+        format!("{own}{path}")
     }
 }
 

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     job::{
-        AttemptEvent, AttemptId, AttemptKey, Cause, Chunk, Due, Duty, Event, Instance, Job, JobKey,
-        Members, Refused,
+        AttemptEvent, AttemptId, AttemptKey, Cause, Chunk, Due, Duty, Event, INLINE_INSTANCES,
+        Instance, Job, JobKey, Members, Refused,
     },
     platform::{Admission, Expect, Index, Key, Op, Query, Row, TableError, Wanted},
     service::Service,
@@ -364,6 +364,26 @@ pub(super) async fn halt(
         Ok(if chunk.run == run { chunk.halted(why, at) } else { chunk.clone() })
     };
     turns::change(service, key, Box::new(halted), None).await.map(|_| ())
+}
+
+/// Asks for one instance of a wide task to stop. One whose chunk is yet to be
+/// created cannot be told.
+pub(super) async fn call_off(
+    service: &Service,
+    job: &Job,
+    task: u32,
+    instance: u32,
+) -> Result<(), Problem> {
+    let (chunk, run) = (instance / INLINE_INSTANCES, job.run);
+    let key = ChunkKey { job: job.key(), task, chunk };
+    if load(service, key).await?.is_none_or(|chunk| chunk.run != run) {
+        let detail = format!("the part of the task that has instance {instance} is yet to begin");
+        return Err(Problem::conflict("not_begun", detail));
+    }
+    let called = move |chunk: &Chunk, at| {
+        if chunk.run == run { chunk.called_off(instance, at) } else { Ok(chunk.clone()) }
+    };
+    turns::change(service, key, Box::new(called), None).await.map(|_| ())
 }
 
 /// Does what the chunk calls for now, claims excepted: those are its queue's.

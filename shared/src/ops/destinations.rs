@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{attempts::load_spec, chunks};
 use crate::{
     agent::{Kept, OBJECT_BYTES, ObjectUpload, PlanObject, Stream, Upload},
-    job::{AttemptKey, Destination, TaskSpec},
+    job::{AttemptId, AttemptKey, Destination, TaskSpec},
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
     wire::{Problem, submit::check_object_key},
@@ -51,7 +51,7 @@ pub(super) async fn grant(
     if bytes > OBJECT_BYTES {
         return Err(Problem::TooLarge { what: "the object", limit: OBJECT_BYTES });
     }
-    let key = key(to, id.instance, asked.path.as_deref())?;
+    let key = key(to, id, asked.path.as_deref())?;
     let grant = Grant {
         method: GrantMethod::Put { if_absent: false, length: Some(bytes) },
         key: ObjectKey::user(attempt.project, &to.bucket, &key),
@@ -70,7 +70,7 @@ fn destination(task: &TaskSpec, of: Kept) -> Option<&Destination> {
 }
 
 /// The object's key, of the file of this path where there are many.
-fn key(to: &Destination, instance: u32, path: Option<&str>) -> Result<String, Problem> {
+fn key(to: &Destination, attempt: AttemptId, path: Option<&str>) -> Result<String, Problem> {
     let field = "object.path";
     let path = match path {
         Some(path) if to.takes_many() => path,
@@ -81,7 +81,7 @@ fn key(to: &Destination, instance: u32, path: Option<&str>) -> Result<String, Pr
     if to.takes_many() && path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Problem::invalid(field, "it is not the path of a file in a folder"));
     }
-    let key = to.key_of(instance, path);
+    let key = to.key_of(attempt, path);
     check_object_key(field, &key)?;
     Ok(key)
 }
@@ -94,21 +94,28 @@ fn expiry(service: &Service) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::JobId;
 
     fn to(key: &str) -> Destination {
         Destination { bucket: "b".parse().unwrap(), key: key.to_owned() }
     }
 
+    fn of(instance: u32) -> AttemptId {
+        AttemptId { job: JobId::from_bits(0xab), run: 1, task: 0, instance, number: 1 }
+    }
+
     fn refused(to: &Destination, path: Option<&str>) -> bool {
-        matches!(key(to, 0, path), Err(Problem::Invalid { field, .. }) if field == "object.path")
+        matches!(key(to, of(0), path), Err(Problem::Invalid { field, .. }) if field == "object.path")
     }
 
     #[test]
-    fn a_key_has_the_instance_and_the_files_path_in_it() {
-        assert_eq!(key(&to("run/{instance}.csv"), 7, None).unwrap(), "run/7.csv");
+    fn a_key_has_the_job_the_instance_and_the_files_path_in_it() {
+        assert_eq!(key(&to("run/{instance}.csv"), of(7), None).unwrap(), "run/7.csv");
+        let job = format!("job-{:032x}/out", 0xab);
+        assert_eq!(key(&to("{job}/out"), of(0), None).unwrap(), job);
         let each = to("{instance}/of/{instance}/");
-        assert_eq!(key(&each, 12, Some("a/{instance}")).unwrap(), "12/of/12/a/{instance}");
-        assert_eq!(key(&to(""), 0, Some("a")).unwrap(), "a");
+        assert_eq!(key(&each, of(12), Some("a/{instance}")).unwrap(), "12/of/12/a/{instance}");
+        assert_eq!(key(&to(""), of(0), Some("a")).unwrap(), "a");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     attempts::{self, AttemptRecord},
-    dispatch,
+    chunks, dispatch,
     queues::{self, Queue},
     record::{self, Recorded},
     rows::{self, QueueKey},
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     job::{
-        Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState,
+        AttemptId, Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task,
+        TaskState,
     },
     platform::{Index, Platform, Query},
     service::Service,
@@ -291,6 +292,23 @@ impl Iterator for Partitions {
 pub async fn cancel(service: &Service, key: JobKey) -> Result<Job, Problem> {
     load(service, key).await?;
     Ok(record::record(service, key, &Event::CancelAsked).await?.job)
+}
+
+/// Asks for one instance to stop, by the places of its task and itself; the
+/// others go on. One that is over stays as it is.
+pub async fn stop_instance(
+    service: &Service,
+    key: JobKey,
+    task: u32,
+    instance: u32,
+) -> Result<(), Problem> {
+    let job = load(service, key).await?;
+    let attempt = AttemptId { job: job.id, run: job.run, task, instance, number: 0 };
+    if job.chunk_of(attempt).is_some() {
+        return chunks::call_off(service, &job, task, instance).await;
+    }
+    let event = Event::StopAsked { task, instance };
+    record::record(service, key, &event).await.map(|_: Recorded| ())
 }
 
 /// Takes a finished job out of sight; what belongs to it is removed after.

@@ -12,6 +12,7 @@
 //! | queue, image, shelf, template, access key | `<project>` | `queue#…`, `image#…`, `shelf#…`, `template#…`, `key#…` |
 //! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
 //! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
+//! | what a dialect keeps of a project, or of a job | `<project>`, or `job#<job>` | `note#<api>#<kind>#<id>` |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
 //! | lease of stored objects | `leases#<project>` | the job's or upload's id |

@@ -8,6 +8,7 @@ mod callbacks;
 mod deadlines;
 mod layouts;
 mod leases;
+mod notes;
 mod open;
 mod reminders;
 mod reruns;

@@ -18,6 +18,8 @@ pub enum Step {
     Pass(u16),
     Tick,
     Cancel,
+    /// One of the instances of one of the tasks is called off.
+    Stop(Index, Index),
     Retry(bool),
     Delete,
     Told(u8),
@@ -65,6 +67,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         15 => (0..60_u16).prop_map(Step::Pass),
         10 => Just(Step::Tick),
         1 => Just(Step::Cancel),
+        2 => (any::<Index>(), any::<Index>()).prop_map(|(task, one)| Step::Stop(task, one)),
         6 => any::<bool>().prop_map(Step::Retry),
         1 => Just(Step::Delete),
         1 => (0..4_u8).prop_map(Step::Told),

@@ -72,12 +72,27 @@ impl World {
             Step::Pass(seconds) => self.pass((*seconds).into()),
             Step::Tick => self.tick(),
             Step::Cancel => self.send(&Event::CancelAsked),
+            Step::Stop(task, one) => self.stop(*task, *one),
             Step::Retry(all) => self.send(&Event::RetryAsked { all: *all }),
             Step::Delete => self.send(&Event::DeleteAsked),
             Step::Told(run) => self.send(&Event::Told(CallbackKey::finished((*run).into()))),
             Step::TellFailed(run, again_seconds) => {
                 self.tell_failed(CallbackKey::finished((*run).into()), *again_seconds);
             }
+        }
+    }
+
+    /// One instance is called off, where it is held.
+    fn stop(&mut self, task: Index, one: Index) {
+        let place = task.index(self.spec.tasks.len());
+        let instance = u32::try_from(one.index(self.spec.tasks[place].instances as usize)).unwrap();
+        let (task, now) = (u32::try_from(place).unwrap(), self.now());
+        if let Members::Inline(_) = &self.job().tasks[place].members {
+            self.send(&Event::StopAsked { task, instance });
+        } else if let Some(chunk) = self.wide.chunks.get_mut(&(task, instance / INLINE_INSTANCES)) {
+            let after = chunk.called_off(instance, now).unwrap();
+            assert_eq!(after.called_off(instance, now).as_ref(), Ok(&after), "twice");
+            *chunk = after;
         }
     }
 

@@ -156,3 +156,63 @@ fn cancelling_what_is_over_changes_nothing() {
     let over = walk.job.clone();
     assert_eq!(walk.wait(9).cancel().job, over);
 }
+
+/// An instance is called off.
+fn call_off(walk: &mut Walk, task: u32, instance: u32) {
+    walk.take(&Event::StopAsked { task, instance });
+}
+
+#[test]
+fn an_instance_that_is_called_off_has_failed_and_the_others_go_on() {
+    let mut walk = Walk::new(&job([array("three", 3)]));
+    call_off(&mut walk, 0, 0);
+    assert_eq!(walk.cause(0, 0), Some(Cause::InstanceStopped));
+    walk.start(0, 1).start(0, 2);
+    call_off(&mut walk, 0, 1);
+    assert!(walk.owes(Duty::Stop(walk.attempt(0, 1, 0))));
+    walk.end(0, 1, interrupted()).end(0, 2, exit(0));
+    assert_eq!(walk.cause(0, 1), Some(Cause::InstanceStopped));
+    assert_eq!(walk.states(), [TaskState::PartlyFailed]);
+    assert_eq!(walk.ending(), Some(Ending::PartlyFailed));
+}
+
+#[test]
+fn what_is_called_off_while_it_fails_by_itself_is_not_tried_again() {
+    let mut walk = Walk::new(&twice());
+    walk.start(0, 0);
+    call_off(&mut walk, 0, 0);
+    walk.end(0, 0, exit(1));
+    assert_eq!(walk.cause(0, 0), Some(Cause::InstanceStopped));
+    assert_eq!(walk.ending(), Some(Ending::Failed));
+}
+
+#[test]
+fn what_was_done_before_it_was_called_off_stays_done() {
+    let mut walk = Walk::new(&twice());
+    walk.start(0, 0);
+    call_off(&mut walk, 0, 0);
+    walk.end(0, 0, exit(0));
+    assert_eq!(walk.ending(), Some(Ending::Succeeded));
+    let before = walk.job.clone();
+    call_off(&mut walk, 0, 0);
+    assert_eq!(walk.job, before);
+}
+
+#[test]
+fn a_task_whose_only_instance_is_called_off_waits_for_its_turn_to_fail() {
+    let mut walk = Walk::new(&job([task("a"), after("b", [(0, When::Succeeded)])]));
+    call_off(&mut walk, 1, 0);
+    assert_eq!(walk.states(), [TaskState::Ready, TaskState::Pending]);
+    walk.run(0, 0, 0);
+    assert_eq!(walk.states(), [TaskState::Succeeded, TaskState::Failed]);
+    assert_eq!(walk.ending(), Some(Ending::PartlyFailed));
+}
+
+#[test]
+fn only_an_instance_that_is_there_is_called_off() {
+    let walk = Walk::new(&job([task("a")]));
+    for (task, instance) in [(0, 1), (1, 0)] {
+        let event = Event::StopAsked { task, instance };
+        assert_eq!(walk.refused(&event), Refused::NoSuchInstance);
+    }
+}

@@ -163,6 +163,7 @@ fn events(walk: &Walk) -> Vec<(&'static str, Event)> {
         ("old: collecting", of(old, collecting)),
         ("old: ended", of(old, ended(exit(0)))),
         ("cancel asked", Event::CancelAsked),
+        ("stop of it asked", Event::StopAsked { task: 0, instance: 0 }),
         ("ticked", Event::Ticked),
         (WHEN_DUE, Event::Ticked),
         ("tell begun", Event::TellBegun { callback, within_seconds: 20 }),
@@ -243,6 +244,7 @@ fn unfinished(job: &Job) -> String {
     };
     match (attempt.stop, job.halt()) {
         (Some(stop), _) if stop.why == Cause::Cancelled => format!("stopping {phase}"),
+        (Some(stop), _) if stop.why == Cause::InstanceStopped => format!("called off {phase}"),
         (Some(_), None) => format!("late {phase}"),
         (Some(_), Some(_)) => format!("late {phase}, no more after"),
         (None, Some(_)) => "let finish".to_owned(),

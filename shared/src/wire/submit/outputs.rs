@@ -61,8 +61,9 @@ pub struct OutputToObject {
     /// `bucket/key` of the one file at the path; or, with `/` at its end, what
     /// the names of as many objects start with as there are files: each has the
     /// path that it has below the folder, or below the part of the pattern that
-    /// is fixed. `{instance}` stands for the instance's index, and has to be
-    /// there where the task has several.
+    /// is fixed. `{job}` stands for the job's id, and `{instance}` for the
+    /// instance's index, which has to be there where several instances would
+    /// write the one object.
     #[serde(default)]
     pub to: Option<String>,
 }
@@ -164,7 +165,8 @@ struct Taken {
 impl Taken {
     fn parse(&mut self, field: &str, text: &str) -> Result<Destination, Problem> {
         let to = parse_destination(field, text)?;
-        if self.instances > 1 && !to.is_of_instance() {
+        // In a folder they may well share, each has files of its own names.
+        if self.instances > 1 && !to.is_of_instance() && !to.takes_many() {
             let rule = "the task has several instances: `{instance}` has to be in it, which stands \
                         for the index of each";
             return Err(Problem::invalid(field, rule));
@@ -237,7 +239,7 @@ mod tests {
             (r#""stderr_to": "b""#, "stderr_to", "bucket/key"),
             (r#""instances": 2, "stdout_to": "b/c""#, "stdout_to", "`{instance}`"),
             (
-                r#""instances": 2, "outputs": [{"path": "/a", "to": "b/"}]"#,
+                r#""instances": 2, "outputs": [{"path": "/a", "to": "b/c"}]"#,
                 "outputs[0].to",
                 "`{instance}`",
             ),
@@ -251,5 +253,7 @@ mod tests {
             assert!(rule.contains(why), "{fields}: {rule}");
         }
         assert!(task(r#"{"image": "a", "instances": 2, "stdout_to": "b/{instance}"}"#).is_ok());
+        let shared = r#"{"image": "a", "instances": 2, "outputs": [{"path": "/a", "to": "b/"}]}"#;
+        assert!(task(shared).is_ok());
     }
 }

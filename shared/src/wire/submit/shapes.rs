@@ -70,7 +70,8 @@ pub struct TaskRequest {
     #[schema(value_type = Vec<OutputBody>)]
     pub outputs: Vec<OutputRequest>,
     /// The object that standard output becomes as well, once it is whole:
-    /// `bucket/key`, with `{instance}` for the instance's index.
+    /// `bucket/key`, with `{job}` for the job's id and `{instance}` for the
+    /// instance's index.
     pub stdout_to: Option<String>,
     /// The same for standard error.
     pub stderr_to: Option<String>,

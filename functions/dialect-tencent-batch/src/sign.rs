@@ -1,0 +1,109 @@
+//! The signatures of this API: TC3-HMAC-SHA256, whose parts are in headers, and
+//! the older ones, `HmacSHA1` and `HmacSHA256`, a parameter among others.
+//!
+//! Pure: what is said, by which secret, gives which signature.
+
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use shared::auth::signing::{hex, hmac_sha1, hmac_sha256, sha256_hex};
+
+/// The service's name in the scope of a signature.
+const SERVICE: &str = "batch";
+
+/// What a TC3 signature starts with.
+const TC3: &str = "TC3-HMAC-SHA256";
+
+/// The header `Authorization`, in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authorization<'a> {
+    /// Whose secret signs.
+    pub(crate) id: &'a str,
+    /// The names of the headers that are signed, in order.
+    pub(crate) headers: Vec<&'a str>,
+    /// 64 hex digits.
+    pub(crate) signature: &'a str,
+}
+
+impl<'a> Authorization<'a> {
+    /// The header's parts; `None` of what is not this service's, or does not
+    /// sign who is asked for what type of content.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let rest = text.trim().strip_prefix(TC3)?.strip_prefix(' ')?;
+        let mut parts = rest.split(',').map(str::trim);
+        let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+        let scope = part("Credential")?;
+        let headers: Vec<&str> = part("SignedHeaders")?.split(';').collect();
+        let signature = part("Signature")?;
+        let mut scope = scope.split('/');
+        let mut next = || scope.next();
+        let (id, _date, service, end) = (next()?, next()?, next()?, next()?);
+        let whole = next().is_none() && parts.next().is_none();
+        let is_ours = service == SERVICE && end == "tc3_request" && !id.is_empty();
+        let signs = |name: &str| headers.contains(&name);
+        (whole && is_ours && signs("content-type") && signs("host")).then_some(Authorization {
+            id,
+            headers,
+            signature,
+        })
+    }
+}
+
+/// A request, as it is signed by TC3. `headers` are those signed, in order;
+/// `payload` is what stands for the body.
+pub(crate) fn canonical(
+    method: &str,
+    query: &str,
+    headers: &[(&str, String)],
+    payload: &[u8],
+) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+    format!("{method}\n/\n{query}\n{lines}\n{}\n{}", names.join(";"), sha256_hex(payload))
+}
+
+/// The TC3 signature of such a request at that time.
+pub(crate) fn tc3(secret: &str, at: Timestamp, canonical: &str) -> String {
+    let date = at.strftime("%Y-%m-%d").to_string();
+    let text = format!(
+        "{TC3}\n{}\n{date}/{SERVICE}/tc3_request\n{}",
+        at.as_second(),
+        sha256_hex(canonical.as_bytes())
+    );
+    hex(&hmac_sha256(&signing_key(secret, &date), text.as_bytes()))
+}
+
+fn signing_key(secret: &str, date: &str) -> [u8; 32] {
+    let date = hmac_sha256(format!("TC3{secret}").as_bytes(), date.as_bytes());
+    let service = hmac_sha256(&date, SERVICE.as_bytes());
+    hmac_sha256(&service, b"tc3_request")
+}
+
+/// The hash of an older signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha1,
+    Sha256,
+}
+
+/// What an older signature signs: every parameter but itself, by name, as it
+/// is before it is encoded.
+pub(crate) fn in_one(method: &str, host: &str, pairs: &[(String, String)]) -> String {
+    let unsigned = pairs.iter().filter(|(name, _)| name != "Signature");
+    let mut all: Vec<(String, &str)> =
+        unsigned.map(|(name, value)| (name.replace('_', "."), value.as_str())).collect();
+    all.sort();
+    let all: Vec<String> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{method}{host}/?{}", all.join("&"))
+}
+
+/// The older signature of this text, base 64.
+pub(crate) fn older(secret: &str, hash: Hash, text: &str) -> String {
+    match hash {
+        Hash::Sha1 => BASE64.encode(&hmac_sha1(secret.as_bytes(), text.as_bytes())),
+        Hash::Sha256 => BASE64.encode(&hmac_sha256(secret.as_bytes(), text.as_bytes())),
+    }
+}
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;

@@ -1,0 +1,114 @@
+//! Which task comes after which.
+
+use shared::{job::When, wire::submit::AfterRequest};
+
+use crate::{faults::Fault, fields::Fields};
+
+/// What a task waits for of those before it, by the word for it.
+const MODES: [(&str, When); 3] = [
+    ("PRE_TASK_SUCCEED", When::Succeeded),
+    ("PRE_TASK_AT_LEAST_PARTLY_SUCCEED", When::Partly),
+    ("PRE_TASK_FINISHED", When::Finished),
+];
+
+/// For each task, by its place, what it runs after.
+pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRequest>>, Fault> {
+    let word = job.word("TaskExecutionDependOn", &MODES.map(|(word, _)| word))?;
+    let when = MODES.iter().find(|(known, _)| *known == word).map_or(When::Succeeded, |(_, w)| *w);
+    let mut edges = Vec::new();
+    for mut dependence in job.objects("Dependences")? {
+        let mut place = |end: &str| {
+            let path = dependence.path(end);
+            let name = dependence.said(end)?;
+            names.iter().position(|known| *known == name).ok_or_else(|| {
+                let message = format!("`{path}`: the job has no task `{name}`.");
+                Fault::new("InvalidParameterValue.DependenceNotFoundTaskName", message)
+            })
+        };
+        let edge = (place("StartTask")?, place("EndTask")?);
+        dependence.end()?;
+        if !edges.contains(&edge) {
+            edges.push(edge);
+        }
+    }
+    if let Some(place) = in_circle(names.len(), &edges) {
+        let message = format!("The task `{}` depends on itself.", names[place]);
+        return Err(Fault::new("InvalidParameterValue.DependenceUnfeasible", message));
+    }
+    let mut after: Vec<Vec<AfterRequest>> = names.iter().map(|_| Vec::new()).collect();
+    for (first, then) in edges {
+        after[then].push(AfterRequest { task: names[first].clone(), when });
+    }
+    Ok(after)
+}
+
+/// A task that is left over once every task is taken away that waits for none:
+/// one that waits for itself.
+fn in_circle(tasks: usize, edges: &[(usize, usize)]) -> Option<usize> {
+    let mut waits_for = vec![0_usize; tasks];
+    for (_, then) in edges {
+        waits_for[*then] += 1;
+    }
+    let mut free: Vec<usize> = (0..tasks).filter(|place| waits_for[*place] == 0).collect();
+    while let Some(first) = free.pop() {
+        for (_, then) in edges.iter().filter(|(from, _)| *from == first) {
+            waits_for[*then] -= 1;
+            if waits_for[*then] == 0 {
+                free.push(*then);
+            }
+        }
+    }
+    waits_for.iter().position(|left| *left > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read_of(job: Value) -> Result<Vec<Vec<(String, When)>>, Fault> {
+        let Value::Object(map) = job else { panic!("{job} is no object") };
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let after = read(&mut Fields::new(map), &names)?;
+        let plain = |edges: Vec<AfterRequest>| {
+            edges.into_iter().map(|edge| (edge.task, edge.when)).collect()
+        };
+        Ok(after.into_iter().map(plain).collect())
+    }
+
+    fn chain(pairs: &[(&str, &str)]) -> Value {
+        let one = |(start, end): &(&str, &str)| json!({ "StartTask": start, "EndTask": end });
+        pairs.iter().map(one).collect()
+    }
+
+    #[test]
+    fn each_mode_is_a_condition_of_its_own() {
+        for (word, when) in MODES {
+            let job = json!({
+                "TaskExecutionDependOn": word,
+                "Dependences": chain(&[("a", "b"), ("a", "b"), ("b", "c")]),
+            });
+            let after = read_of(job).unwrap();
+            let wanted = [vec![], vec![("a".to_owned(), when)], vec![("b".to_owned(), when)]];
+            assert_eq!(after, wanted);
+        }
+        let job = json!({ "Dependences": chain(&[("a", "b")]) });
+        assert_eq!(read_of(job).unwrap()[1][0].1, When::Succeeded);
+    }
+
+    #[test]
+    fn what_leads_nowhere_or_back_is_refused() {
+        let code = |pairs: &[(&str, &str)]| {
+            read_of(json!({ "Dependences": chain(pairs) })).unwrap_err().code
+        };
+        assert_eq!(code(&[("a", "x")]), "InvalidParameterValue.DependenceNotFoundTaskName");
+        let unfeasible = "InvalidParameterValue.DependenceUnfeasible";
+        assert_eq!(code(&[("a", "a")]), unfeasible);
+        assert_eq!(code(&[("a", "b"), ("b", "c"), ("c", "a")]), unfeasible);
+        let fault = read_of(json!({ "TaskExecutionDependOn": "LUCK" })).unwrap_err();
+        assert_eq!(fault.code, "InvalidParameterValue");
+        let fault = read_of(json!({ "Dependences": [{ "StartTask": "a" }] })).unwrap_err();
+        assert_eq!(fault.code, "MissingParameter");
+    }
+}
