@@ -47,6 +47,9 @@ pub enum Event {
     Attempt(AttemptId, AttemptEvent),
     /// A caller asked for the job to be cancelled.
     CancelAsked,
+    /// A caller asked for the job to be cancelled, if none of its containers
+    /// was claimed yet.
+    WithdrawAsked,
     /// Time passed: every deadline up to now takes effect.
     Ticked,
     /// A caller asked for another run.
@@ -183,6 +186,7 @@ impl Event {
             Event::Attempt(_, AttemptEvent::Collecting { .. }) => "collecting",
             Event::Attempt(_, AttemptEvent::Ended(_)) => "ended",
             Event::CancelAsked => "cancel_asked",
+            Event::WithdrawAsked => "withdraw_asked",
             Event::Ticked => "ticked",
             Event::RetryAsked { .. } => "retry_asked",
             Event::DeleteAsked => "delete_asked",

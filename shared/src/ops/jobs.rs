@@ -292,6 +292,13 @@ pub async fn cancel(service: &Service, key: JobKey) -> Result<Job, Problem> {
     Ok(record::record(service, key, &Event::CancelAsked).await?.job)
 }
 
+/// Asks for the end of a job that waits. One that has started goes on, and one
+/// that is over stays as it is: both are refused.
+pub async fn withdraw(service: &Service, key: JobKey) -> Result<Job, Problem> {
+    load(service, key).await?;
+    Ok(record::record(service, key, &Event::WithdrawAsked).await?.job)
+}
+
 /// Takes a finished job out of sight; what belongs to it is removed after.
 pub async fn delete(service: &Service, key: JobKey) -> Result<(), Problem> {
     load(service, key).await?;
