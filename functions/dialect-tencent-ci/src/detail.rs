@@ -177,9 +177,10 @@ fn asked(order: &Order) -> (Fields, Fields) {
 
 /// The same of any other job, as far as it has such things.
 fn foreign(job: &Job, spec: &JobSpec) -> (Fields, Fields) {
-    let sources = spec.tasks.iter().flat_map(|task| {
-        task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source))
-    });
+    let sources = spec
+        .tasks
+        .iter()
+        .flat_map(|task| task.stdin.iter().chain(task.inputs.iter().map(|input| &input.source)));
     let object = sources.into_iter().find_map(|source| match source {
         Source::Object { bucket, key } => Some((bucket.as_str(), key.as_str())),
         _ => None,

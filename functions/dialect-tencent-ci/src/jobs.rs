@@ -122,8 +122,7 @@ pub async fn describe(asker: &Asker<'_>, ids: &str) -> Result<Fields, Fault> {
         return Err(Fault::argument("jobId", &format!("there are at most {MOST}")));
     }
     let looked_up: Vec<_> = ids.iter().map(|id| look_up(asker, id)).collect();
-    let found: Vec<Option<Job>> =
-        stream::iter(looked_up).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<Option<Job>> = stream::iter(looked_up).buffered(AT_ONCE).try_collect().await?;
     let missing: Vec<&str> =
         ids.iter().zip(&found).filter(|(_, job)| job.is_none()).map(|(id, _)| *id).collect();
     let jobs: Vec<Job> = found.into_iter().flatten().collect();

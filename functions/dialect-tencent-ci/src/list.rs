@@ -54,9 +54,8 @@ pub async fn list(asker: &Asker<'_>, query: &[(String, String)]) -> Result<Field
     } else {
         downwards(asker, &asked).await?
     };
-    let seal = |job: JobId| {
-        Cursor(job.to_string()).seal(&asker.service.keyring, asker.project, LISTING)
-    };
+    let seal =
+        |job: JobId| Cursor(job.to_string()).seal(&asker.service.keyring, asker.project, LISTING);
     let next = next.map(seal).unwrap_or_default();
     let answer = Fields::new().with("JobsDetail", details(asker, &jobs).await?);
     Ok(answer.with("NextToken", next))
@@ -152,10 +151,7 @@ fn read_token(asker: &Asker<'_>, token: &str) -> Result<JobId, Fault> {
 }
 
 /// The newest first: our own listing, narrowed.
-async fn downwards(
-    asker: &Asker<'_>,
-    asked: &Asked,
-) -> Result<(Vec<Job>, Option<JobId>), Fault> {
+async fn downwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
     let (filter, mut queues) = (asked.filter(), Queues::default());
     // The first id after the last second that is asked for; what is yet to come
     // is no end.
@@ -188,7 +184,8 @@ async fn upwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<J
             continue;
         }
         if jobs.len() == asked.size {
-            return Ok((jobs.clone(), jobs.last().map(|last| last.id)));
+            let last = jobs.last().map(|last| last.id);
+            return Ok((jobs, last));
         }
         jobs.push(job);
     }

@@ -12,7 +12,7 @@ use crate::{
     faults::Fault,
     place::Place,
     tree::Fields,
-    words::{API, Kind},
+    words::{API, Kind, PIC_PROCESS},
 };
 
 /// The most bytes that are passed through.
@@ -54,6 +54,9 @@ impl Order {
         }
         let order = |operation: &Fields| {
             check(operation)?;
+            if tag == PIC_PROCESS && operation.fields("Output").is_none() {
+                return Err(Fault::argument("Operation.Output", "it is required"));
+            }
             let output = operation.fields("Output").and_then(|output| output.text("Region"));
             Ok(Order {
                 bucket: place.bucket.to_string(),
@@ -121,7 +124,8 @@ impl Order {
         }
         if template.parameters.contains_key("output") {
             let output = self.output();
-            let output = output.ok_or_else(|| Fault::argument("Operation.Output", "it is required"))?;
+            let output =
+                output.ok_or_else(|| Fault::argument("Operation.Output", "it is required"))?;
             values.insert("output".into(), output.into());
         }
         Ok(values)
@@ -201,5 +205,8 @@ fn check(operation: &Fields) -> Result<(), Fault> {
     let named: Result<Name, _> = bucket.parse();
     named.map_err(|_| Fault::argument("Operation.Output.Bucket", "it is no name of a bucket"))?;
     let key = required(output, "Object", "Operation.Output.Object")?;
+    if key.ends_with('/') {
+        return Err(Fault::argument("Operation.Output.Object", "it is the key of one object"));
+    }
     Ok(check_object_key("Operation.Output.Object", key)?)
 }

@@ -55,6 +55,7 @@ pub async fn result(
 ) -> Result<Option<Fields>, Problem> {
     let reports = |task: &shared::job::TaskSpec| task.outputs.iter().any(|o| o.path == INFO);
     let is_picture = job.name.as_deref() == Some(PIC_PROCESS)
+        && job.only_instance().is_some()
         && matches!(&spec.tasks[..], [task] if reports(task));
     if !is_picture || !matches!(job.ending(), Some((Ending::Succeeded, _))) {
         return Ok(None);

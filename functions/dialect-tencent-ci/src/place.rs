@@ -84,9 +84,8 @@ mod tests {
 
     #[test]
     fn a_host_tells_bucket_and_region() {
-        let found = |host: &str| {
-            labels(host).map(|(bucket, region)| (bucket.unwrap_or_default(), region))
-        };
+        let found =
+            |host: &str| labels(host).map(|(bucket, region)| (bucket.unwrap_or_default(), region));
         let of = |bucket: &str, region: &str| Some((bucket.to_owned(), region.to_owned()));
         for (host, expected) in [
             ("test-123.ci.ap-chongqing.myqcloud.com", of("test-123", "ap-chongqing")),

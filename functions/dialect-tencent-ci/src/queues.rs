@@ -34,9 +34,10 @@ pub async fn list(
     let page = Page::of(query)?;
     let paused = match parameter(query, "state") {
         None | Some("All") => None,
-        Some(state) => Some(words::is_paused(state).ok_or_else(|| {
-            Fault::argument("state", "it is All, Active or Paused")
-        })?),
+        Some(state) => Some(
+            words::is_paused(state)
+                .ok_or_else(|| Fault::argument("state", "it is All, Active or Paused"))?,
+        ),
     };
     let (own, _) = asker.queue_of(kind).await?;
     let all = queues::list(asker.service, asker.project).await?;
@@ -134,7 +135,8 @@ fn notify_config(queue: &Queue, said: Option<&Fields>) -> Fields {
         CallbackFormat::Json => "JSON",
         CallbackFormat::Xml => "XML",
     };
-    let config = Fields::new().with("State", "On").with("Event", events).with("ResultFormat", format);
+    let config =
+        Fields::new().with("State", "On").with("Event", events).with("ResultFormat", format);
     match &callback.to {
         CallbackTarget::Url(url) => config.with("Type", "Url").with("Url", url.as_str()),
         CallbackTarget::MessageQueue(name) => {

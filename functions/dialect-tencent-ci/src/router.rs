@@ -85,7 +85,7 @@ impl Call {
 /// Does what is asked.
 pub async fn handle(service: &Service, mut request: Request, id: &str) -> Result<Reply, Fault> {
     let place = Place::of(&request)?;
-    let who = sign::identity(service, &request, &[&place.path, &place.whole]).await?;
+    let who = sign::identity(service, &request, &[place.path.as_str(), &place.whole]).await?;
     let call = Call::of(&request.method, &place.path).ok_or_else(Fault::no_such_path)?;
     let asker = Asker { service, project: who.project, place, id };
     let answer = match call {
@@ -109,12 +109,12 @@ pub async fn handle(service: &Service, mut request: Request, id: &str) -> Result
         }
         Call::CreateTemplate => {
             let asked = document(&mut request).await?;
-            templates::create(&asker, asked).await?
+            templates::create(&asker, &asked).await?
         }
         Call::ListTemplates => templates::list(&asker, &request.query).await?,
         Call::UpdateTemplate(template) => {
             let asked = document(&mut request).await?;
-            templates::update(&asker, &template, asked).await?
+            templates::update(&asker, &template, &asked).await?
         }
         Call::DeleteTemplate(template) => templates::delete(&asker, &template).await?,
         Call::OpenService(kind) => their_service::open(&asker, kind).await?,

@@ -37,7 +37,8 @@ pub async fn show(
     let start = parameter(query, "bucketName").unwrap_or_default();
     let all = queues::list(asker.service, asker.project).await?;
     let suffix = format!(".{}", kind.word());
-    let on = all.iter().filter_map(|queue| Some((queue.name.as_str().strip_suffix(&suffix)?, queue)));
+    let on =
+        all.iter().filter_map(|queue| Some((queue.name.as_str().strip_suffix(&suffix)?, queue)));
     let on = on.filter(|(bucket, _)| {
         bucket.starts_with(start) && names.as_ref().is_none_or(|names| names.contains(bucket))
     });

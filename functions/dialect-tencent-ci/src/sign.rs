@@ -16,7 +16,7 @@ use shared::{
     job::AccessKeyId,
     ops::keys,
     service::Service,
-    wire::{Problem, Request},
+    wire::Request,
 };
 
 use crate::{faults::Fault, words::API};
@@ -55,22 +55,17 @@ pub fn identity<'s>(
     let checked = checked(service, request, paths);
     async move {
         let (key, fits) = checked?;
+        // Its secret follows from its id; whether it was ever made does not.
+        if !fits && keys::load(service, key).await?.is_none() {
+            return Err(unknown_key());
+        }
         if !fits {
-            if keys::load(service, key).await?.is_none() {
-                return Err(unknown_key());
-            }
             return Err(Fault::forbidden(
                 "SignatureDoesNotMatch",
                 "The request signature we calculated does not match the signature you provided.",
             ));
         }
-        match auth::verified(service, key, API).await {
-            // Its secret follows from its id; whether it was ever made does not.
-            Err(Problem::Unauthenticated(_)) if keys::load(service, key).await?.is_none() => {
-                Err(unknown_key())
-            }
-            verified => Ok(verified?),
-        }
+        Ok(auth::verified(service, key, API).await?)
     }
 }
 
@@ -92,16 +87,17 @@ fn checked(
     let host = request.header("host").unwrap_or_default();
     // Some clients sign the port, and some do not.
     let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
-    let fits = paths.iter().flat_map(|path| [(path, host), (path, bare)]).any(|(path, host)| {
-        let covered = Covered {
-            method: request.method.as_str(),
-            path,
-            query: &query,
-            headers: &request.headers,
-            host,
-        };
-        signature.fits(secret.reveal(), covered)
-    });
+    let fits =
+        paths.iter().copied().flat_map(|path| [(path, host), (path, bare)]).any(|(path, host)| {
+            let covered = Covered {
+                method: request.method.as_str(),
+                path,
+                query: &query,
+                headers: &request.headers,
+                host,
+            };
+            signature.fits(secret.reveal(), covered)
+        });
     Ok((key, fits))
 }
 
@@ -122,7 +118,8 @@ impl Signature {
         let presigned = query.iter().any(|(name, _)| name == "q-signature");
         match request.header("authorization") {
             Some(header) if !header.is_empty() => {
-                let fields = header.split('&').map(|field| field.split_once('=').unwrap_or((field, "")));
+                let fields =
+                    header.split('&').map(|field| field.split_once('=').unwrap_or((field, "")));
                 Signature::read(&fields.collect::<Vec<_>>())
             }
             _ if presigned => {

@@ -96,8 +96,8 @@ pub async fn find(asker: &Asker<'_>, id: &str) -> Result<(Template, Saved), Faul
 }
 
 /// Saves a template under a new id.
-pub async fn create(asker: &Asker<'_>, asked: Fields) -> Result<Fields, Fault> {
-    let saved = Saved::read(asker, &asked)?;
+pub async fn create(asker: &Asker<'_>, asked: &Fields) -> Result<Fields, Fault> {
+    let saved = Saved::read(asker, asked)?;
     let digits = HEXLOWER.encode(&asker.service.platform.clock.random::<16>());
     let id = format!("t1{digits}");
     let id = id.parse().map_err(|_| Fault::argument("TemplateId", "it cannot be made"))?;
@@ -105,9 +105,9 @@ pub async fn create(asker: &Asker<'_>, asked: Fields) -> Result<Fields, Fault> {
 }
 
 /// Saves a template in the place of another.
-pub async fn update(asker: &Asker<'_>, id: &str, asked: Fields) -> Result<Fields, Fault> {
+pub async fn update(asker: &Asker<'_>, id: &str, asked: &Fields) -> Result<Fields, Fault> {
     let (template, _) = find(asker, id).await?;
-    let saved = Saved::read(asker, &asked)?;
+    let saved = Saved::read(asker, asked)?;
     put(asker, template.name, &saved).await
 }
 

@@ -12,7 +12,7 @@ use shared::{
     platform::Clock,
 };
 
-use crate::{Told, TencentCi, tree::Fields, words};
+use crate::{TencentCi, Told, tree::Fields, words};
 
 /// The host that a client of the vendor's asks.
 pub const HOST: &str = "test-123.ci.ap-chongqing.myqcloud.com";
@@ -48,7 +48,8 @@ impl Client {
         pairs.sort();
         let now = self.world.memory.clock.now().as_second() + seconds;
         let time = format!("{};{}", now - 60, now + 10_000);
-        let parameters: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let parameters: Vec<_> =
+            pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         let text = format!(
             "{}\n{path}\n{}\nhost={}\n",
@@ -114,9 +115,17 @@ impl Client {
         answer.fields("JobsDetail").unwrap().clone()
     }
 
+    /// Cancels a job that waits.
+    pub async fn cancel(&self, job: JobId) {
+        let path = format!("/jobs/c{}?cancel", job.hex());
+        assert_eq!(self.ask(Method::PUT, &path, "").await.expect(200).text(), "");
+    }
+
     /// The job, run to its end with a picture's report in its archive.
     pub async fn run(&self, job: JobId) -> Job {
-        self.world.run(job, 0, &[("Stdout", ""), ("out/picture", "…"), ("out/info.json", INFO)]).await
+        self.world
+            .run(job, 0, &[("Stdout", ""), ("out/picture", "…"), ("out/info.json", INFO)])
+            .await
     }
 
     /// Tells everybody who is to be told.

@@ -48,13 +48,15 @@ fn in_xml(detail: Detail) -> Shaped {
 fn in_json(detail: Detail) -> Result<Shaped, Problem> {
     let Detail { head, operation, result, kind } = detail;
     let result = result.map(|result| {
-        let head = Fields::new().with("Code", "Success").with("Message", "").with("State", "Success");
+        let head =
+            Fields::new().with("Code", "Success").with("Message", "").with("State", "Success");
         Value::Several(vec![head.and(result)])
     });
     let job = head
         .with("QueueType", kind.queue_type())
         .with("Operation", operation.with_some("PicProcessResult", result));
     let told = Fields::new().with("EventName", "TaskFinish").with("JobsDetail", vec![job]);
-    let body = serde_json::to_string(&told).map_err(|error| Problem::internal(error.to_string()))?;
+    let body =
+        serde_json::to_string(&told).map_err(|error| Problem::internal(error.to_string()))?;
     Ok(Shaped { content_type: "application/json", body })
 }

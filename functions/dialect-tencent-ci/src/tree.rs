@@ -137,7 +137,10 @@ impl Fields {
 
     /// What is in the first element of a name; none of an empty one.
     pub fn fields(&self, name: &str) -> Option<&Fields> {
-        self.all(name).next()
+        self.0.iter().filter(|(key, _)| key == name).find_map(|(_, value)| match value {
+            Value::Fields(fields) => Some(fields),
+            Value::Text(_) | Value::Number(_) | Value::Truth(_) | Value::Several(_) => None,
+        })
     }
 
     /// What is in each element of a name.
@@ -201,7 +204,8 @@ fn element(out: &mut String, name: &str, value: &Value) {
         Value::Fields(fields) if fields.is_empty() => out.extend(["<", name, "/>"]),
         Value::Text(text) => {
             let fit: String = text.chars().filter(|c| is_xml(*c)).collect();
-            out.extend(["<", name, ">", &partial_escape(fit.as_str()), "</", name, ">"]);
+            let fit = partial_escape(fit.as_str());
+            out.extend(["<", name, ">", fit.as_ref(), "</", name, ">"]);
         }
         Value::Truth(truth) => element(out, name, &Value::Text(truth.to_string())),
         Value::Number(number) => {
@@ -379,10 +383,7 @@ mod tests {
             .with("C", vec![one()])
             .with("A", "y")
             .with("D", "");
-        assert_eq!(
-            fields.xml("R"),
-            "<R><A>x</A><B><N>1</N></B><C><N>1</N></C><A>y</A><D/></R>"
-        );
+        assert_eq!(fields.xml("R"), "<R><A>x</A><B><N>1</N></B><C><N>1</N></C><A>y</A><D/></R>");
         let json = serde_json::to_string(&fields).unwrap();
         assert_eq!(json, r#"{"A":["x","y"],"B":{"N":1},"C":[{"N":1}],"D":""}"#);
     }

@@ -58,7 +58,7 @@ struct Names {
     words: [&'static str; 3],
 }
 
-const KINDS: [Names; 6] = [
+static KINDS: [Names; 6] = [
     Names {
         kind: Kind::Pic,
         paths: ["pic_jobs", "picqueue", "picbucket"],
@@ -188,7 +188,8 @@ pub fn read_job_id(text: &str) -> Option<JobId> {
 
 /// A queue's id: `p` and 32 digits that follow from its project and name.
 pub fn queue_id(key: &QueueKey) -> String {
-    let hash = shared::auth::signing::sha256_hex(format!("{}#{}", key.project, key.name).as_bytes());
+    let hash =
+        shared::auth::signing::sha256_hex(format!("{}#{}", key.project, key.name).as_bytes());
     format!("p{}", &hash[..32])
 }
 
@@ -269,14 +270,13 @@ const TIME: &str = "%Y-%m-%dT%H:%M:%S%z";
 /// A time, as it is in China.
 pub fn time(at: Timestamp) -> String {
     let zone = TimeZone::fixed(Offset::constant(8));
-    at.to_zoned(zone).strftime(TIME).to_string()
+    at.to_zoned_datetime(zone).strftime(TIME).to_string()
 }
 
 /// A time, in any zone.
 pub fn read_time(name: &str, text: &str) -> Result<Timestamp, Fault> {
-    Timestamp::strptime(TIME, text).map_err(|_| {
-        Fault::argument(name, "it is a time such as 2022-07-18T15:16:43+0800")
-    })
+    Timestamp::strptime(TIME, text)
+        .map_err(|_| Fault::argument(name, "it is a time such as 2022-07-18T15:16:43+0800"))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Event, Halt, ImageState, Job, Members,
-    Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD, event::AttemptEvent,
-    members::ChunkEntry,
+    AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Ending, Event, Halt, ImageState, Job,
+    Members, Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD,
+    event::AttemptEvent, members::ChunkEntry,
 };
 
 /// How often a registry may fail to answer before the image is given up.
@@ -68,6 +68,7 @@ impl Job {
             Event::CancelAsked => Ok(self.cancelled(at)),
             Event::WithdrawAsked => match self.phase {
                 Phase::Queued => Ok(self.cancelled(at)),
+                Phase::Finished { ending: Ending::Cancelled, .. } => Ok(self.clone()),
                 Phase::Running | Phase::Stopping { .. } | Phase::Finished { .. } => {
                     Err(Refused::Started)
                 }

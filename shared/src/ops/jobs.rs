@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     job::{
-        Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task, TaskState,
+        Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Refused, Task,
+        TaskState,
     },
     platform::{Index, Platform, Query},
     service::Service,
@@ -296,7 +297,8 @@ pub async fn cancel(service: &Service, key: JobKey) -> Result<Job, Problem> {
 /// that is over stays as it is: both are refused.
 pub async fn withdraw(service: &Service, key: JobKey) -> Result<Job, Problem> {
     load(service, key).await?;
-    Ok(record::record(service, key, &Event::WithdrawAsked).await?.job)
+    let Recorded { job, changed, .. } = record::record(service, key, &Event::WithdrawAsked).await?;
+    if changed { Ok(job) } else { Err(Refused::Started.into()) }
 }
 
 /// Takes a finished job out of sight; what belongs to it is removed after.

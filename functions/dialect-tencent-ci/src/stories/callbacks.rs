@@ -143,7 +143,7 @@ async fn a_failure_is_told_and_a_cancellation_is_not() {
     assert_eq!(detail.text("State"), Some("Failed"));
     assert_eq!(detail.text("Code"), Some("ProcessFailed"));
     let (cancelled, _) = client.create(&xml).await;
-    client.put(&format!("/jobs/c{}?cancel", cancelled.hex()), "").await;
+    client.cancel(cancelled).await;
     client.tell().await;
     assert_eq!(client.world.memory.outbox.told().len(), 1);
     let key = client.world.of(cancelled);

@@ -60,9 +60,12 @@ async fn a_key_that_is_limited_to_other_apis_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_signature_is_good_for_a_while() {
     let client = Client::new().await;
-    for (seconds, status, code) in
-        [(0, 200, ""), (-9_999, 200, ""), (-10_001, 403, "AccessDenied"), (61, 403, "RequestTimeTooSkewed")]
-    {
+    for (seconds, status, code) in [
+        (0, 200, ""),
+        (-9_999, 200, ""),
+        (-10_001, 403, "AccessDenied"),
+        (61, 403, "RequestTimeTooSkewed"),
+    ] {
         let authorization = client.authorization(&Method::GET, "/picqueue", seconds);
         let ask = client.world.ask("/picqueue").header("host", client.host);
         let answer = ask.header("authorization", &authorization).speak(&TencentCi).await;
@@ -92,7 +95,8 @@ async fn the_bucket_is_in_the_host_the_path_or_the_default_one() {
         let client = Client { host, ..Client::of(client.world.clone()) };
         let authorization = client.authorization(&Method::GET, signed, 0);
         let ask = client.world.ask(target).header("host", host);
-        let answer = ask.header("authorization", &authorization).speak(&TencentCi).await.expect(200);
+        let answer =
+            ask.header("authorization", &authorization).speak(&TencentCi).await.expect(200);
         let read = crate::tree::Fields::read("Response", &answer.body).unwrap();
         read.fields("QueueList").unwrap().text("BucketId").unwrap().to_owned()
     };

@@ -50,7 +50,8 @@ async fn a_bucket_has_a_queue_for_each_service() {
         let answer = client.get(path).await;
         assert_eq!(answer.fields("QueueList").unwrap().text("Name"), Some(name));
     }
-    let elsewhere = Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
+    let elsewhere =
+        Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
     assert_ne!(id(&elsewhere).await, id(&client).await);
 }
 
@@ -71,7 +72,7 @@ async fn what_waits_in_a_paused_queue_is_paused_and_goes_on_when_it_is_active() 
     assert_eq!(listed.all("JobsDetail").count(), 2);
     let none = client.get("/jobs?tag=PicProcess&states=Submitted").await;
     assert_eq!(none.all("JobsDetail").count(), 0);
-    client.put(&format!("/jobs/c{}?cancel", after.hex()), "").await;
+    client.cancel(after).await;
     let active = client.ask(Method::POST, &path, &update("Active", "")).await.expect(200);
     assert!(active.text().contains("<State>Active</State>"));
     assert_eq!(client.detail(before).await.text("State"), Some("Submitted"));

@@ -54,8 +54,7 @@ async fn a_template_is_saved_changed_and_forgotten() {
     let gone = client.done(Method::DELETE, &format!("/template/{id}"), "").await;
     assert_eq!(gone.text("TemplateId"), Some(id));
     assert_eq!(ids(&client, "").await, [""; 0]);
-    let (status, code, _) =
-        client.refused(Method::DELETE, &format!("/template/{id}"), "").await;
+    let (status, code, _) = client.refused(Method::DELETE, &format!("/template/{id}"), "").await;
     assert_eq!((status, code.as_str()), (404, "NoSuchTemplate"));
 }
 
@@ -69,14 +68,14 @@ async fn a_job_by_a_template_shows_it_and_an_own_rule_goes_before_it() {
     assert_eq!(operation.text("TemplateName"), Some("turn"));
     assert!(operation.fields("PicProcess").is_none());
     let (_, plan) = client.world.start(job).await;
-    assert_eq!(plan.argv[0], "imageMogr2/rotate/90");
+    assert_eq!(plan.argv[1], "imageMogr2/rotate/90");
     let both = by(&id).replace(
         "<Output>",
         "<PicProcess><ProcessRule>imageMogr2/rotate/180</ProcessRule></PicProcess><Output>",
     );
     let (job, _) = client.create(&both).await;
     let (_, plan) = client.world.start(job).await;
-    assert_eq!(plan.argv[0], "imageMogr2/rotate/180");
+    assert_eq!(plan.argv[1], "imageMogr2/rotate/180");
     client.done(Method::DELETE, &format!("/template/{id}"), "").await;
     let shown = client.detail(job).await;
     assert_eq!(shown.fields("Operation").unwrap().text("TemplateName"), Some("turn"));
@@ -111,10 +110,14 @@ async fn a_template_of_an_own_operation_keeps_its_values_and_its_secrets() {
     );
     let (job, _) = client.create(&xml).await;
     let (_, plan) = client.world.start(job).await;
-    assert_eq!((&plan.argv[..], plan.env["KEY"].as_str()), (&["3".to_owned()][..], "hush"));
-    let other = xml.replace("<Tag>Blur", "<Tag>PicProcess");
+    assert_eq!((&plan.argv[1..], plan.env["KEY"].as_str()), (&["3".to_owned()][..], "hush"));
+    client.world.template("Other", serde_json::json!({"job": {"image": "a"}})).await;
+    let other = xml.replace("<Tag>Blur", "<Tag>Other");
     let (_, code, why) = client.refused(Method::POST, "/jobs", &other).await;
-    assert_eq!((code.as_str(), why.as_str()), ("InvalidArgument", "Tag: it is of the template: Blur"));
+    assert_eq!(
+        (code.as_str(), why.as_str()),
+        ("InvalidArgument", "Tag: it is of the template: Blur")
+    );
     let nested = format!("<Request><Tag>{id}</Tag><Name>n</Name></Request>");
     let (_, code, _) = client.refused(Method::POST, "/template", &nested).await;
     assert_eq!(code, "InvalidArgument");
@@ -133,12 +136,16 @@ async fn templates_are_listed_by_what_is_asked() {
         ids
     };
     assert_eq!(ids(&client, "name=a").await, sorted(&[&all[0], &all[1]]));
-    assert_eq!(ids(&client, &format!("ids={},{}", all[2], all[0])).await, sorted(&[&all[2], &all[0]]));
+    assert_eq!(
+        ids(&client, &format!("ids={},{}", all[2], all[0])).await,
+        sorted(&[&all[2], &all[0]])
+    );
     assert_eq!(ids(&client, "tag=PicProcess").await.len(), 3);
     assert_eq!(ids(&client, "tag=Other").await.len(), 0);
     assert_eq!(ids(&client, "category=Official").await.len(), 0);
     assert_eq!(ids(&client, "pageSize=2&pageNumber=2").await.len(), 1);
-    let elsewhere = Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
+    let elsewhere =
+        Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
     assert_eq!(ids(&elsewhere, "").await.len(), 0);
     let other = Client::of(client.world.neighbour().await);
     let (status, code, _) = other.refused(Method::POST, "/jobs", &by(&all[0])).await;

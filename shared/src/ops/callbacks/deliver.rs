@@ -44,11 +44,7 @@ const GONE: u16 = 410;
 /// Delivers what is due of the job's callbacks. One that fails is owed still,
 /// or given up; it is no failure of this call.
 #[instrument(level = "debug", name = "job.tell", skip_all, fields(job.id = %key.job))]
-pub async fn deliver(
-    service: &Service,
-    shapes: Shapes<'_>,
-    key: JobKey,
-) -> Result<(), Problem> {
+pub async fn deliver(service: &Service, shapes: Shapes<'_>, key: JobKey) -> Result<(), Problem> {
     let Some((_, job)) = record::load_any(service, key).await? else { return Ok(()) };
     let now = service.platform.clock.now();
     let due = job.tellings().filter(|telling| telling.tries.at <= now);

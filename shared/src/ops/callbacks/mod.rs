@@ -10,5 +10,5 @@ mod xml;
 pub use deliver::{deliver, due, sweep};
 pub use kept::{Kept, State, Try, list, redeliver, state_of};
 pub use message::id;
-pub use shape::{News, Shape, Shaped, Shapes};
 pub(super) use settings::{for_job, for_queue, request};
+pub use shape::{News, Shape, Shaped, Shapes};
