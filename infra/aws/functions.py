@@ -238,7 +238,17 @@ FUNCTIONS = {
     "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
     "list-callbacks": ["get", "query"],
     "redeliver-callback": ["get", "query", "write"],
-    "deliver-callback": ["get", "query", "index", "write", "stream", "dead letters"],
+    # What a dialect tells of a job may be in its archive.
+    "deliver-callback": [
+        "get",
+        "query",
+        "index",
+        "write",
+        "list",
+        "read job",
+        "stream",
+        "dead letters",
+    ],
     "dispatch-jobs": [
         *REACTS,
         "images",
@@ -250,6 +260,7 @@ FUNCTIONS = {
     ],
     "observe-attempt": REACTS,
     "submit-from-event": [*SUBMITS, "object events"],
+    "dialect-tencent-ci": [*SUBMITS, "read job", "reminds"],
     "sweep-jobs": [*REACTS, "images", "list", "write job", "delete job"],
     "dialect-ucloud-ugc": [
         "get",

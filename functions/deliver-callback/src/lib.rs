@@ -3,10 +3,16 @@
 
 use shared::{
     function::Reaction,
-    ops::{callbacks, sweep::Wake},
+    ops::{
+        callbacks::{self, Shapes},
+        sweep::Wake,
+    },
     service::Service,
     wire::Problem,
 };
+
+/// How other APIs than the native one tell the callers of their jobs.
+const SHAPES: Shapes<'static> = &[&dialect_tencent_ci::Told];
 
 /// The reaction.
 pub struct DeliverCallback;
@@ -17,8 +23,8 @@ impl Reaction for DeliverCallback {
 
     async fn react(&self, service: &Service, event: Wake) -> Result<(), Problem> {
         match event {
-            Wake::Job(key) => callbacks::deliver(service, key).await,
-            Wake::Due => callbacks::sweep(service).await,
+            Wake::Job(key) => callbacks::deliver(service, SHAPES, key).await,
+            Wake::Due => callbacks::sweep(service, SHAPES).await,
             // Neither tells anybody.
             Wake::Queue(_) | Wake::Chunk(_) => Ok(()),
         }

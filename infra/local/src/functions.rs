@@ -53,6 +53,7 @@ pub fn dialects() -> Vec<Box<dyn DynDialect>> {
         Box::new(dialect_alibaba_ehpc::AlibabaEhpc),
         Box::new(dialect_huawei_ims::HuaweiIms),
         Box::new(dialect_tencent_batch::TencentBatch),
+        Box::new(dialect_tencent_ci::TencentCi),
         Box::new(dialect_ucloud_ugc::UcloudUgc),
     ]
 }

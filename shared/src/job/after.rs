@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Event, Halt, ImageState, Job, Members,
-    Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD, event::AttemptEvent,
-    members::ChunkEntry,
+    AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Ending, Event, Halt, ImageState, Job,
+    Members, Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD,
+    event::AttemptEvent, members::ChunkEntry,
 };
 
 /// How often a registry may fail to answer before the image is given up.
@@ -27,6 +27,9 @@ pub enum Refused {
     /// The job has no such task, chunk or instance.
     #[error("the job has no such instance")]
     NoSuchInstance,
+    /// What was asked needs a job that waits.
+    #[error("the job has started, or is over")]
+    Started,
     /// What was asked needs a job that is over.
     #[error("the job has not finished")]
     NotFinished,
@@ -62,11 +65,14 @@ impl Job {
                 self.after_fold((*task, *chunk), *sequence, *counts, at)
             }
             Event::Attempt(attempt, event) => self.after_attempt(*attempt, event, at),
-            Event::CancelAsked => {
-                let mut next = self.clone();
-                next.halt_for(Halt::Cancelled, at);
-                Ok(next.settled(at))
-            }
+            Event::CancelAsked => Ok(self.cancelled(at)),
+            Event::WithdrawAsked => match self.phase {
+                Phase::Queued => Ok(self.cancelled(at)),
+                Phase::Finished { ending: Ending::Cancelled, .. } => Ok(self.clone()),
+                Phase::Running | Phase::Stopping { .. } | Phase::Finished { .. } => {
+                    Err(Refused::Started)
+                }
+            },
             Event::StopAsked { task, instance } => self.after_stop(*task, *instance, at),
             Event::Ticked => Ok(self.ticked(at)),
             Event::RetryAsked { all } => self.retried(*all, at),
@@ -80,6 +86,12 @@ impl Job {
             }
             Event::TellAsked(telling) => self.tell_asked(telling, at),
         }
+    }
+
+    fn cancelled(&self, at: Timestamp) -> Job {
+        let mut next = self.clone();
+        next.halt_for(Halt::Cancelled, at);
+        next.settled(at)
     }
 
     fn after_attempt(

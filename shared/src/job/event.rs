@@ -54,6 +54,9 @@ pub enum Event {
         /// The instance's index.
         instance: u32,
     },
+    /// A caller asked for the job to be cancelled, if none of its containers
+    /// was claimed yet.
+    WithdrawAsked,
     /// Time passed: every deadline up to now takes effect.
     Ticked,
     /// A caller asked for another run.
@@ -191,6 +194,7 @@ impl Event {
             Event::Attempt(_, AttemptEvent::Ended(_)) => "ended",
             Event::CancelAsked => "cancel_asked",
             Event::StopAsked { .. } => "stop_asked",
+            Event::WithdrawAsked => "withdraw_asked",
             Event::Ticked => "ticked",
             Event::RetryAsked { .. } => "retry_asked",
             Event::DeleteAsked => "delete_asked",

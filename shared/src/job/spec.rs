@@ -386,6 +386,8 @@ pub enum CallbackTarget {
     /// Wherever the callbacks of the job's queue go when it is delivered, in
     /// the form that is set there.
     OfQueue,
+    /// The same, in the form that the job itself says.
+    OfQueueInOwnForm,
 }
 
 /// What a callback's message looks like. A dialect that has a shape of its own

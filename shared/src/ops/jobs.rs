@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     job::{
-        AttemptId, Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Task,
-        TaskState,
+        AttemptId, Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Refused,
+        Task, TaskState,
     },
     platform::{Index, Platform, Query},
     service::Service,
@@ -309,6 +309,14 @@ pub async fn stop_instance(
     }
     let event = Event::StopAsked { task, instance };
     record::record(service, key, &event).await.map(|_: Recorded| ())
+}
+
+/// Asks for the end of a job that waits. One that has started goes on, and one
+/// that is over stays as it is: both are refused.
+pub async fn withdraw(service: &Service, key: JobKey) -> Result<Job, Problem> {
+    load(service, key).await?;
+    let Recorded { job, changed, .. } = record::record(service, key, &Event::WithdrawAsked).await?;
+    if changed { Ok(job) } else { Err(Refused::Started.into()) }
 }
 
 /// Takes a finished job out of sight; what belongs to it is removed after.

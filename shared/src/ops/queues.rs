@@ -16,7 +16,7 @@ use super::{
     slots,
 };
 use crate::{
-    job::{AttemptId, AttemptKey, CallbackSpec, Name, ProjectId, Resources, TaskSpec},
+    job::{AttemptId, AttemptKey, CallbackSpec, Name, Origin, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
     wire::{Problem, callback::CallbackChoice, submit::Submission, views::QueueView},
@@ -54,8 +54,14 @@ pub struct Queue {
     /// Who is told of its jobs, where they do not say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CallbackSpec>,
+    /// What a client of another API said of it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was last changed, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// What is to be changed of a queue; what is absent stays.
@@ -73,6 +79,8 @@ pub struct QueueChange {
     pub resources: Option<Setting<Resources>>,
     /// Who is told of its jobs.
     pub callback: CallbackChoice,
+    /// What a client of another API says of it.
+    pub origin: Option<Origin>,
 }
 
 /// What becomes of a setting that a queue may have or not.
@@ -141,6 +149,7 @@ impl Queue {
             cpu_millis: Setting::over(change.cpu_millis, self.cpu_millis),
             memory_mib: Setting::over(change.memory_mib, self.memory_mib),
             resources: Setting::over(change.resources, self.resources),
+            origin: change.origin.clone().or(self.origin),
             ..self
         }
     }
@@ -164,7 +173,9 @@ fn fresh(service: &Service, name: Name) -> Queue {
         memory_mib: None,
         resources: None,
         callback: None,
+        origin: None,
         created_at: service.platform.clock.now(),
+        updated_at: None,
     }
 }
 
@@ -238,14 +249,17 @@ pub async fn put(
     change: QueueChange,
 ) -> Result<(Queue, bool), Problem> {
     let callback = match &change.callback {
-        CallbackChoice::OfQueue => None,
+        CallbackChoice::OfQueue | CallbackChoice::OfQueueIn(_) => None,
         CallbackChoice::Nobody => Some(None),
         CallbackChoice::Own(settings) => Some(Some(callbacks::for_queue(service, key, settings)?)),
     };
     loop {
         let found = load(service, key).await?;
         let (expect, queue) = match found {
-            Some((row, queue)) => (Expect::Version(row.version), queue),
+            Some((row, queue)) => {
+                let updated_at = Some(service.platform.clock.now());
+                (Expect::Version(row.version), Queue { updated_at, ..queue })
+            }
             None => (Expect::Absent, fresh(service, key.name.clone())),
         };
         let mut queue = queue.changed(&change);

@@ -70,6 +70,8 @@ pub enum CallbackChoice {
     /// Whoever its queue says.
     #[default]
     OfQueue,
+    /// Whoever its queue says, in this form.
+    OfQueueIn(CallbackFormat),
     /// Nobody, whatever its queue says.
     Nobody,
     /// Whoever the job itself says.
@@ -306,7 +308,7 @@ impl QueueCallbackView {
         let (url, message_queue) = match &callback.to {
             CallbackTarget::Url(url) => (Some(url.clone()), None),
             CallbackTarget::MessageQueue(name) => (None, Some(name.to_string())),
-            CallbackTarget::OfQueue => (None, None),
+            CallbackTarget::OfQueue | CallbackTarget::OfQueueInOwnForm => (None, None),
         };
         let started = callback.started.then_some(CallbackEvent::Started);
         QueueCallbackView {

@@ -234,6 +234,7 @@ impl From<Refused> for Problem {
             Refused::Stopping => "stopping",
             Refused::NotWaiting => "not_waiting",
             Refused::NoSuchInstance => "no_such_instance",
+            Refused::Started => "started",
             Refused::NotFinished => "not_finished",
             Refused::Deleted => "deleted",
             Refused::NothingToRetry => "nothing_to_retry",

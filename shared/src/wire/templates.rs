@@ -29,7 +29,7 @@ pub struct TemplateRequest {
 impl From<TemplateRequest> for Draft {
     fn from(asked: TemplateRequest) -> Self {
         let TemplateRequest { description, parameters, job } = asked;
-        Draft { description, parameters, job }
+        Draft { description, parameters, job, origin: None }
     }
 }
 

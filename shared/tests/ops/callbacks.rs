@@ -208,7 +208,7 @@ async fn two_that_come_at_once_make_one_try() {
     let world = World::new().await;
     let job = ended(&world, HOOK).await;
     let key = world.of(job);
-    let tell = || callbacks::deliver(&world.service, key);
+    let tell = || callbacks::deliver(&world.service, &[], key);
     let (one, two, three) = tokio::join!(tell(), tell(), tell());
     one.and(two).and(three).unwrap();
     assert_eq!(world.memory.outbox.told().len(), 1);

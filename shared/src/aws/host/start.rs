@@ -56,8 +56,8 @@ impl Ports {
     /// For actions that ask what could run.
     pub const RUNTIME: Ports = Ports { runtime: containers, ..Ports::TABLE };
 
-    /// For the one that tells callers.
-    pub const OUTBOX: Ports = Ports { outbox, ..Ports::TABLE };
+    /// For the one that tells callers: of what an archive says, too.
+    pub const OUTBOX: Ports = Ports { outbox, ..Ports::STORES };
 
     /// For all other reactions.
     pub const ALL: Ports = Ports { runtime: containers, ..Ports::STORES };

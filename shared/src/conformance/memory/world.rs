@@ -135,7 +135,7 @@ impl World {
 
     /// Delivers every callback that is due.
     pub async fn tell(&self) {
-        callbacks::sweep(&self.service).await.unwrap();
+        callbacks::sweep(&self.service, &[]).await.unwrap();
     }
 
     /// Gets the job's first live attempt to where its process runs.

@@ -11,10 +11,11 @@ use tracing::{info, instrument, warn};
 use super::{
     kept::{self, Kept, Try},
     message, settings,
+    shape::{self, News, Shapes},
 };
 use crate::{
     job::{CallbackKey, Event, Job, JobKey, Telling},
-    ops::{duties::chain, record, rows, sweep},
+    ops::{attempts, duties::chain, record, rows, sweep},
     platform::{Index, OutboxError, Query, Receipt},
     service::Service,
     wire::Problem,
@@ -43,21 +44,21 @@ const GONE: u16 = 410;
 /// Delivers what is due of the job's callbacks. One that fails is owed still,
 /// or given up; it is no failure of this call.
 #[instrument(level = "debug", name = "job.tell", skip_all, fields(job.id = %key.job))]
-pub async fn deliver(service: &Service, key: JobKey) -> Result<(), Problem> {
+pub async fn deliver(service: &Service, shapes: Shapes<'_>, key: JobKey) -> Result<(), Problem> {
     let Some((_, job)) = record::load_any(service, key).await? else { return Ok(()) };
     let now = service.platform.clock.now();
     let due = job.tellings().filter(|telling| telling.tries.at <= now);
-    let told = due.map(|telling| tell(service, key, telling.key));
+    let told = due.map(|telling| tell(service, shapes, key, telling.key));
     join_all(told).await.into_iter().collect()
 }
 
 /// Delivers all that is due, for hosts that end when the call does.
-pub async fn sweep(service: &Service) -> Result<(), Problem> {
+pub async fn sweep(service: &Service, shapes: Shapes<'_>) -> Result<(), Problem> {
     let jobs = due(service).await?.into_iter();
     let told: Vec<_> = jobs
         .map(|key| {
             async move {
-                if let Err(problem) = deliver(service, key).await {
+                if let Err(problem) = deliver(service, shapes, key).await {
                     // Owed still: the next sweep finds it.
                     warn!(job.id = %key.job, error = chain(&problem), "a callback was not seen to");
                 }
@@ -88,7 +89,12 @@ pub async fn due(service: &Service) -> Result<Vec<JobKey>, Problem> {
     Ok(jobs)
 }
 
-async fn tell(service: &Service, key: JobKey, callback: CallbackKey) -> Result<(), Problem> {
+async fn tell(
+    service: &Service,
+    shapes: Shapes<'_>,
+    key: JobKey,
+    callback: CallbackKey,
+) -> Result<(), Problem> {
     let begin = Event::TellBegun { callback, within_seconds: NEWS_WITHIN };
     let begun = match record::record(service, key, &begin).await {
         // It was purged meanwhile, and so is whom to tell of what.
@@ -103,7 +109,7 @@ async fn tell(service: &Service, key: JobKey, callback: CallbackKey) -> Result<(
     let event = if kept.is_taken_in(&telling) {
         Event::Told(callback)
     } else {
-        let (made, event) = try_once(service, &begun.job, &telling).await?;
+        let (made, event) = try_once(service, shapes, &begun.job, &telling).await?;
         let id = message::id(key, callback);
         let (number, status) = (made.number, made.status);
         match &made.error {
@@ -123,6 +129,7 @@ async fn tell(service: &Service, key: JobKey, callback: CallbackKey) -> Result<(
 /// Makes the try, and says what follows from it.
 async fn try_once(
     service: &Service,
+    shapes: Shapes<'_>,
     job: &Job,
     telling: &Telling,
 ) -> Result<(Try, Event), Problem> {
@@ -131,11 +138,22 @@ async fn try_once(
     let at = clock.now();
     let mut made = Try { number, at: Some(at), took_ms: 0, status: None, error: None };
     let give_up = Event::TellFailed { callback, number, again_seconds: None };
-    let Some(settings) = settings::of(service, job).await? else {
+    let spec = attempts::load_spec(service, job).await?;
+    let Some(settings) = settings::of(service, job, &spec).await? else {
         made.error = Some("the queue has no callback any more".into());
         return Ok((made, give_up));
     };
-    let message = message::of(service, job, telling, &settings).await?;
+    let message = match shape::of(shapes, &spec) {
+        None => Some(message::of(service, job, telling, &settings).await?),
+        Some(shape) => {
+            let news = News { job, spec: &spec, telling, format: settings.format };
+            message::shaped(service, shape, news, &settings).await?
+        }
+    };
+    let Some(message) = message else {
+        made.error = Some("the API that the job is of tells nobody of this".into());
+        return Ok((made, give_up));
+    };
     let outcome = service.platform.outbox.deliver(&settings.to, &message).await;
     let took = clock.now().duration_since(at).as_millis();
     made.took_ms = u32::try_from(took).unwrap_or_default();

@@ -9,7 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{settings::Settings, xml};
+use super::{
+    settings::Settings,
+    shape::{News, Shape, Shaped},
+    xml,
+};
 use crate::{
     auth::Secret,
     job::{CallbackEvent, CallbackFormat, CallbackKey, Job, JobKey, Telling},
@@ -43,18 +47,47 @@ pub(super) async fn of(
         CallbackFormat::Json => ("application/json", in_json(telling, &view)?),
         CallbackFormat::Xml => ("application/xml", xml::of(telling, &view)?),
     };
-    let id = id(job.key(), telling.key);
+    let headers = signed(service, &id(job.key(), telling.key), settings, &body)?;
+    Ok(Message { content_type, headers, body: Bytes::from(body) })
+}
+
+/// The message as the job's own API has it, which signs none: signed as ours is
+/// where somebody has set a secret for it all the same.
+pub(super) async fn shaped(
+    service: &Service,
+    shape: &dyn Shape,
+    news: News<'_>,
+    settings: &Settings,
+) -> Result<Option<Message>, Problem> {
+    let Some(Shaped { content_type, body }) = shape.told(service, news).await? else {
+        return Ok(None);
+    };
+    let headers = if settings.secrets.is_empty() {
+        Vec::new()
+    } else {
+        signed(service, &id(news.job.key(), news.telling.key), settings, &body)?
+    };
+    Ok(Some(Message { content_type, headers, body: Bytes::from(body) }))
+}
+
+/// The headers by which a receiver knows the message, and whom it is from.
+fn signed(
+    service: &Service,
+    id: &str,
+    settings: &Settings,
+    body: &str,
+) -> Result<Vec<(&'static str, String)>, Problem> {
     let at = service.platform.clock.now();
     let mut headers = vec![("webhook-timestamp", at.as_second().to_string())];
     let signatures: Option<Vec<_>> =
-        settings.secrets.iter().map(|secret| signature(secret, &id, at, &body)).collect();
+        settings.secrets.iter().map(|secret| signature(secret, id, at, body)).collect();
     let signatures =
         signatures.ok_or_else(|| Problem::internal("a secret is not as it was set"))?;
     if !signatures.is_empty() {
         headers.push(("webhook-signature", signatures.join(" ")));
     }
-    headers.insert(0, ("webhook-id", id));
-    Ok(Message { content_type, headers, body: Bytes::from(body) })
+    headers.insert(0, ("webhook-id", id.to_owned()));
+    Ok(headers)
 }
 
 /// The job as it is shown. Of a run that was followed by another, only how it

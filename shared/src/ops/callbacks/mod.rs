@@ -4,9 +4,11 @@ mod deliver;
 mod kept;
 mod message;
 mod settings;
+mod shape;
 mod xml;
 
 pub use deliver::{deliver, due, sweep};
 pub use kept::{Kept, State, Try, list, redeliver, state_of};
 pub use message::id;
 pub(super) use settings::{for_job, for_queue, request};
+pub use shape::{News, Shape, Shaped, Shapes};

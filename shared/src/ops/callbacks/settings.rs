@@ -9,7 +9,7 @@ use crate::{
         CallbackEvent, CallbackFormat, CallbackSpec, CallbackTarget, Job, JobKey, JobSpec, Name,
         ProjectId, Sealed,
     },
-    ops::{attempts, queues, rows::QueueKey},
+    ops::{queues, rows::QueueKey},
     platform::Recipient,
     service::Service,
     wire::{
@@ -52,16 +52,20 @@ pub(in crate::ops) fn for_job(
 ) -> Result<Option<CallbackSpec>, Problem> {
     match choice {
         CallbackChoice::Nobody => Ok(None),
-        CallbackChoice::OfQueue => Ok(queue.map(|queue| CallbackSpec {
-            to: CallbackTarget::OfQueue,
-            secrets: Vec::new(),
-            started: queue.started,
-            format: queue.format,
-        })),
+        CallbackChoice::OfQueue => {
+            Ok(queue.map(|queue| of_queue(queue, CallbackTarget::OfQueue, queue.format)))
+        }
+        CallbackChoice::OfQueueIn(format) => {
+            Ok(queue.map(|queue| of_queue(queue, CallbackTarget::OfQueueInOwnForm, *format)))
+        }
         CallbackChoice::Own(settings) => {
             sealed(service, settings, |place| job_scope(key, place)).map(Some)
         }
     }
+}
+
+fn of_queue(queue: &CallbackSpec, to: CallbackTarget, format: CallbackFormat) -> CallbackSpec {
+    CallbackSpec { to, secrets: Vec::new(), started: queue.started, format }
 }
 
 /// The callback of a queue, its secrets sealed.
@@ -98,7 +102,7 @@ pub(in crate::ops) fn request(
     let (place, to) = match &callback.to {
         CallbackTarget::Url(url) => ("url", url.as_str()),
         CallbackTarget::MessageQueue(name) => ("message_queue", name.as_str()),
-        CallbackTarget::OfQueue => return Ok(None),
+        CallbackTarget::OfQueue | CallbackTarget::OfQueueInOwnForm => return Ok(None),
     };
     let secrets = open(service, &callback.secrets, |place| job_scope(key, place))?;
     let secret = |nth: usize| secrets.get(nth).map(Secret::reveal);
@@ -120,17 +124,22 @@ fn is_allowed(service: &Service, settings: &CallbackSettings) -> Result<(), Prob
             let rule = format!("no message queue `{name}` is allowed here");
             Err(Problem::invalid("callback.message_queue", rule))
         }
-        CallbackTarget::MessageQueue(_) | CallbackTarget::Url(_) | CallbackTarget::OfQueue => {
-            Ok(())
-        }
+        CallbackTarget::MessageQueue(_)
+        | CallbackTarget::Url(_)
+        | CallbackTarget::OfQueue
+        | CallbackTarget::OfQueueInOwnForm => Ok(()),
     }
 }
 
 /// The settings of a job that is to be told of; `None` if they were its
 /// queue's, which has none any more.
-pub(super) async fn of(service: &Service, job: &Job) -> Result<Option<Settings>, Problem> {
-    let spec = attempts::load_spec(service, job).await?;
+pub(super) async fn of(
+    service: &Service,
+    job: &Job,
+    spec: &JobSpec,
+) -> Result<Option<Settings>, Problem> {
     let Some(callback) = &spec.callback else { return Ok(None) };
+    let own_form = (callback.to == CallbackTarget::OfQueueInOwnForm).then_some(callback.format);
     if let Some(to) = recipient(&callback.to) {
         let secrets = open(service, &callback.secrets, |place| job_scope(job.key(), place))?;
         return Ok(Some(Settings { to, secrets, format: callback.format }));
@@ -140,14 +149,14 @@ pub(super) async fn of(service: &Service, job: &Job) -> Result<Option<Settings>,
     let Some(to) = recipient(&callback.to) else { return Ok(None) };
     let scope = |place| queue_scope(job.project, &job.queue, place);
     let secrets = open(service, &callback.secrets, scope)?;
-    Ok(Some(Settings { to, secrets, format: callback.format }))
+    Ok(Some(Settings { to, secrets, format: own_form.unwrap_or(callback.format) }))
 }
 
 fn recipient(target: &CallbackTarget) -> Option<Recipient> {
     match target {
         CallbackTarget::Url(url) => Some(Recipient::Url(url.clone())),
         CallbackTarget::MessageQueue(name) => Some(Recipient::MessageQueue(name.clone())),
-        CallbackTarget::OfQueue => None,
+        CallbackTarget::OfQueue | CallbackTarget::OfQueueInOwnForm => None,
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::{
 };
 use super::rows;
 use crate::{
-    job::{Name, ProjectId, Sealed},
+    job::{Name, Origin, ProjectId, Sealed},
     platform::{Expect, Op, Query, TableError},
     service::Service,
     wire::{
@@ -52,6 +52,9 @@ pub struct Template {
     /// Those secrets, by where in the job they are (RFC 6901).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, Sealed>,
+    /// What a client of another API said of it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// When it was made; `None` for an operation, which was always there.
     pub created_at: Option<Timestamp>,
     /// When it was last changed.
@@ -67,6 +70,8 @@ pub struct Draft {
     pub parameters: BTreeMap<String, Parameter>,
     /// The job.
     pub job: Map<String, Value>,
+    /// What a client of another API says of it.
+    pub origin: Option<Origin>,
 }
 
 /// Saves a template, in place of one of the same name. Tells whether it is new.
@@ -77,7 +82,7 @@ pub async fn put(
     draft: Draft,
 ) -> Result<(Template, bool), Problem> {
     draft.check(service)?;
-    let Draft { description, parameters, mut job } = draft;
+    let Draft { description, parameters, mut job, origin } = draft;
     let secrets = seal(service, project, &name, &mut job)?;
     let key = rows::template(project, &name);
     let now = service.platform.clock.now();
@@ -88,6 +93,7 @@ pub async fn put(
         parameters,
         job,
         secrets,
+        origin,
         created_at: Some(now),
         updated_at: Some(now),
     };
@@ -103,6 +109,25 @@ pub async fn put(
             settled => return Ok(settled.map(|()| (template, is_new))?),
         }
     }
+}
+
+/// A draft of what another template is, with these values in the place of what
+/// has to be given.
+pub fn drafted(
+    service: &Service,
+    project: ProjectId,
+    mut from: Template,
+    values: Map<String, Value>,
+) -> Result<Draft, Problem> {
+    unseal(service, project, &mut from)?;
+    let Template { description, mut parameters, job, .. } = from;
+    for (name, value) in values {
+        let unknown = || Problem::invalid(format!("parameters.{name}"), no_parameter(&name));
+        let parameter = parameters.get_mut(&name).ok_or_else(unknown)?;
+        parameter.required = None;
+        parameter.default = Some(value);
+    }
+    Ok(Draft { description, parameters, job, origin: None })
 }
 
 /// The template of that name: the project's own, or an operation.
@@ -288,7 +313,7 @@ impl Draft {
         if self.parameters.values().any(Parameter::is_required) {
             return Ok(());
         }
-        let Draft { description, parameters, job } = self.clone();
+        let Draft { description, parameters, job, origin } = self.clone();
         let name = "sample".parse().map_err(|error| Problem::internal(format!("{error}")))?;
         let sample = Template {
             v: 1,
@@ -297,6 +322,7 @@ impl Draft {
             parameters,
             job,
             secrets: BTreeMap::new(),
+            origin,
             created_at: None,
             updated_at: None,
         };

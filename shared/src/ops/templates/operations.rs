@@ -36,6 +36,7 @@ fn operation(name: &str, written: &str, image: &str) -> Template {
         parameters,
         job,
         secrets: BTreeMap::new(),
+        origin: None,
         created_at: None,
         updated_at: None,
     }

@@ -1,0 +1,193 @@
+//! Jobs, listed: by their tag, and by what else is said of them.
+
+use jiff::{SignedDuration, Timestamp};
+use shared::{
+    job::{Job, JobId},
+    ops::{
+        attempts,
+        jobs::{self, Filter},
+        rows::QueueKey,
+    },
+    wire::{Cursor, Problem},
+};
+
+use crate::{
+    detail::{self, Queues},
+    faults::Fault,
+    jobs::{details, find_queue},
+    order::Order,
+    router::{Asker, parameter, within},
+    tree::Fields,
+    words::{self, ANY_TAG},
+};
+
+/// What a page's token is good for.
+const LISTING: &str = "tencent-ci jobs";
+
+/// How many jobs there may be for the oldest of them to come first.
+const MOST: usize = 10_000;
+
+/// What is asked for.
+struct Asked {
+    tag: String,
+    /// States in this API's words; all when empty.
+    states: Vec<String>,
+    queue: Option<QueueKey>,
+    object: Option<String>,
+    /// Jobs of workflows and batch triggers: none has either.
+    is_none: bool,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    oldest_first: bool,
+    size: usize,
+    after: Option<JobId>,
+}
+
+/// A page of jobs, and the token of the next one; empty on the last. A page may
+/// be short and not be the last.
+pub async fn list(asker: &Asker<'_>, query: &[(String, String)]) -> Result<Fields, Fault> {
+    let asked = Asked::of(asker, query).await?;
+    let (jobs, next) = if asked.is_none {
+        (Vec::new(), None)
+    } else if asked.oldest_first {
+        upwards(asker, &asked).await?
+    } else {
+        downwards(asker, &asked).await?
+    };
+    let seal =
+        |job: JobId| Cursor(job.to_string()).seal(&asker.service.keyring, asker.project, LISTING);
+    let next = next.map(seal).unwrap_or_default();
+    let answer = Fields::new().with("JobsDetail", details(asker, &jobs).await?);
+    Ok(answer.with("NextToken", next))
+}
+
+impl Asked {
+    async fn of(asker: &Asker<'_>, query: &[(String, String)]) -> Result<Self, Fault> {
+        let said = |name: &str| parameter(query, name);
+        let tag = said("tag").ok_or_else(|| Fault::argument("tag", "it is required"))?;
+        let queue = match said("queueId") {
+            Some(id) => Some(find_queue(asker, id).await?),
+            None => None,
+        };
+        let time = |name| said(name).map(|text| words::read_time(name, text)).transpose();
+        let oldest_first = match said("orderByTime") {
+            None | Some("Desc") => false,
+            Some("Asc") => true,
+            Some(_) => return Err(Fault::argument("orderByTime", "it is Desc or Asc")),
+        };
+        Ok(Asked {
+            tag: tag.to_owned(),
+            states: states(said("states"))?,
+            queue,
+            object: said("inputObject").map(str::to_owned),
+            is_none: said("workflowId").or(said("inventoryTriggerJobId")).is_some(),
+            from: time("startCreationTime")?,
+            to: time("endCreationTime")?,
+            oldest_first,
+            size: within(query, "size", 10, 100)?,
+            after: said("nextToken").map(|token| read_token(asker, token)).transpose()?,
+        })
+    }
+
+    /// What of it our own listing can tell.
+    fn filter(&self) -> Filter {
+        let ours = self.states.iter().filter_map(|state| words::our_states(state)).flatten();
+        Filter {
+            states: ours.map(|state| (*state).to_owned()).collect(),
+            queue: self.queue.as_ref().map(|queue| queue.name.to_string()),
+            // A job without a name has a tag all the same.
+            name: (self.tag != ANY_TAG && self.tag != words::NAMELESS).then(|| self.tag.clone()),
+            tags: Vec::new(),
+        }
+    }
+
+    /// The rest.
+    async fn admits(
+        &self,
+        asker: &Asker<'_>,
+        queues: &mut Queues,
+        job: &Job,
+    ) -> Result<bool, Problem> {
+        let at = whole_second(job.id.created_at());
+        let in_time = self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at <= to);
+        let has_tag = self.tag == ANY_TAG || detail::tag(job) == self.tag;
+        if !in_time || !has_tag {
+            return Ok(false);
+        }
+        if !self.states.is_empty() {
+            let queue = queues.of(asker.service, job).await?;
+            let state = words::job_state(job.phase, queue);
+            if !self.states.iter().any(|wanted| wanted == state) {
+                return Ok(false);
+            }
+        }
+        let Some(wanted) = &self.object else { return Ok(true) };
+        let spec = attempts::load_spec(asker.service, job).await?;
+        Ok(Order::of(&spec).is_some_and(|order| order.object == *wanted))
+    }
+}
+
+/// Times are told, and asked for, without their fractions.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+fn states(said: Option<&str>) -> Result<Vec<String>, Fault> {
+    let states: Vec<&str> = said.unwrap_or("All").split(',').map(str::trim).collect();
+    if states.contains(&"All") {
+        return Ok(Vec::new());
+    }
+    if states.iter().any(|state| words::our_states(state).is_none()) {
+        let rule = "it is All, or of Submitted, Running, Success, Failed, Pause and Cancel";
+        return Err(Fault::argument("states", rule));
+    }
+    Ok(states.into_iter().map(str::to_owned).collect())
+}
+
+fn read_token(asker: &Asker<'_>, token: &str) -> Result<JobId, Fault> {
+    let opened = Cursor::open(token, &asker.service.keyring, asker.project, LISTING);
+    let job = opened.ok().and_then(|Cursor(job)| job.parse().ok());
+    job.ok_or_else(|| Fault::argument("nextToken", "it is none of this listing"))
+}
+
+/// The newest first: our own listing, narrowed.
+async fn downwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
+    let (filter, mut queues) = (asked.filter(), Queues::default());
+    // The first id after the last second that is asked for; what is yet to come
+    // is no end.
+    let end = asked.to.and_then(|to| to.checked_add(SignedDuration::from_secs(1)).ok());
+    let end = end.filter(|end| *end < asker.service.platform.clock.now());
+    let after = asked.after.into_iter().chain(end.map(|end| JobId::new(end, [0; 10]))).min();
+    let Asker { service, project, .. } = *asker;
+    let (found, mut next) = jobs::list(service, project, &filter, after, asked.size).await?;
+    let mut jobs = Vec::with_capacity(found.len());
+    for job in found {
+        if asked.from.is_some_and(|from| whole_second(job.id.created_at()) < from) {
+            next = None;
+            break;
+        }
+        if asked.admits(asker, &mut queues, &job).await? {
+            jobs.push(job);
+        }
+    }
+    Ok((jobs, next))
+}
+
+/// The oldest first, of the newest that there are.
+async fn upwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
+    let Asker { service, project, .. } = *asker;
+    let all = jobs::newest(service, project, &asked.filter(), MOST).await?;
+    let (mut jobs, mut queues): (Vec<Job>, _) = (Vec::new(), Queues::default());
+    let is_later = |job: &Job| asked.after.is_none_or(|after| job.id > after);
+    for job in all.into_iter().rev().filter(is_later) {
+        if !asked.admits(asker, &mut queues, &job).await? {
+            continue;
+        }
+        if jobs.len() == asked.size {
+            let last = jobs.last().map(|last| last.id);
+            return Ok((jobs, last));
+        }
+        jobs.push(job);
+    }
+    Ok((jobs, None))
+}

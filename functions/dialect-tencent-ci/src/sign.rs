@@ -1,0 +1,221 @@
+//! Who asks: the signature `q-sign-algorithm=sha1`.
+//!
+//! It covers the method, the path, and those headers and parameters that it
+//! lists; both lists may be empty, and the body is never covered. That is the
+//! scheme's own weakness: its clients list what they see fit.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use shared::{
+    auth::{
+        self, Identity,
+        signing::{hex, hmac_sha1, same, sha1_hex, unreserved},
+    },
+    job::AccessKeyId,
+    ops::keys,
+    service::Service,
+    wire::Request,
+};
+
+use crate::{faults::Fault, words::API};
+
+/// What a request says of its signature.
+#[derive(Debug, PartialEq, Eq)]
+struct Signature {
+    key_id: String,
+    sign_time: String,
+    key_time: String,
+    headers: String,
+    parameters: String,
+    signature: String,
+}
+
+/// What a signature is about.
+#[derive(Clone, Copy, Debug)]
+struct Covered<'r> {
+    method: &'r str,
+    path: &'r str,
+    query: &'r [(String, String)],
+    headers: &'r HeaderMap,
+    /// The host, as the client may have signed it.
+    host: &'r str,
+}
+
+/// Who asks. `paths` are those that the client may have signed.
+///
+/// The request is read before anything is waited for: its body need not be
+/// shared between threads.
+pub fn identity<'s>(
+    service: &'s Service,
+    request: &Request,
+    paths: &[&str],
+) -> impl Future<Output = Result<Identity, Fault>> + Send + use<'s> {
+    let checked = checked(service, request, paths);
+    async move {
+        let (key, fits) = checked?;
+        // Its secret follows from its id; whether it was ever made does not.
+        if !fits && keys::load(service, key).await?.is_none() {
+            return Err(unknown_key());
+        }
+        if !fits {
+            return Err(Fault::forbidden(
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided.",
+            ));
+        }
+        Ok(auth::verified(service, key, API).await?)
+    }
+}
+
+fn unknown_key() -> Fault {
+    Fault::forbidden("InvalidAccessKeyId", "The access key id does not exist in our records.")
+}
+
+/// The key that the request names, and whether its signature is that key's.
+fn checked(
+    service: &Service,
+    request: &Request,
+    paths: &[&str],
+) -> Result<(AccessKeyId, bool), Fault> {
+    let query = pairs(&request.query_text);
+    let signature = Signature::of(request, &query)?;
+    let key: AccessKeyId = signature.key_id.parse().map_err(|_| unknown_key())?;
+    signature.is_in_time(service.platform.clock.now().as_second())?;
+    let secret = service.keyring.secret_of(key);
+    let host = request.header("host").unwrap_or_default();
+    // Some clients sign the port, and some do not.
+    let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
+    let fits =
+        paths.iter().copied().flat_map(|path| [(path, host), (path, bare)]).any(|(path, host)| {
+            let covered = Covered {
+                method: request.method.as_str(),
+                path,
+                query: &query,
+                headers: &request.headers,
+                host,
+            };
+            signature.fits(secret.reveal(), covered)
+        });
+    Ok((key, fits))
+}
+
+/// The query's pairs as a client signs them: a `+` is a plus.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let decode = |part| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}
+
+impl Signature {
+    /// That of the header; or of the query, in an address that was signed
+    /// beforehand.
+    fn of(request: &Request, query: &[(String, String)]) -> Result<Self, Fault> {
+        let presigned = query.iter().any(|(name, _)| name == "q-signature");
+        match request.header("authorization") {
+            Some(header) if !header.is_empty() => {
+                let fields =
+                    header.split('&').map(|field| field.split_once('=').unwrap_or((field, "")));
+                Signature::read(&fields.collect::<Vec<_>>())
+            }
+            _ if presigned => {
+                let fields = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                Signature::read(&fields.collect::<Vec<_>>())
+            }
+            _ => Err(Fault::forbidden("AccessDenied", "The request is not signed.")),
+        }
+    }
+
+    fn read(fields: &[(&str, &str)]) -> Result<Self, Fault> {
+        let field = |name: &str| {
+            let found = fields.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+            found.map(str::to_owned).ok_or_else(|| {
+                let message = format!("The signature has no {name}.");
+                Fault::forbidden("AccessDenied", message)
+            })
+        };
+        if field("q-sign-algorithm")? != "sha1" {
+            let message = "The signature's q-sign-algorithm is not sha1.";
+            return Err(Fault::forbidden("AccessDenied", message));
+        }
+        Ok(Signature {
+            key_id: field("q-ak")?,
+            sign_time: field("q-sign-time")?,
+            key_time: field("q-key-time")?,
+            headers: field("q-header-list")?,
+            parameters: field("q-url-param-list")?,
+            signature: field("q-signature")?,
+        })
+    }
+
+    /// Refuses a time outside of both of its windows.
+    fn is_in_time(&self, now: i64) -> Result<(), Fault> {
+        for (name, window) in [("q-sign-time", &self.sign_time), ("q-key-time", &self.key_time)] {
+            let bounds = window.split_once(';');
+            let bounds = bounds.and_then(|(from, to)| Some((second(from)?, second(to)?)));
+            let Some((from, to)) = bounds else {
+                let message = format!("The signature's {name} is not two times joined by `;`.");
+                return Err(Fault::forbidden("AccessDenied", message));
+            };
+            if now > to {
+                return Err(Fault::forbidden("AccessDenied", "Request has expired."));
+            }
+            if now < from {
+                let message = format!("The signature's {name} is yet to begin: check your clock.");
+                return Err(Fault::forbidden("RequestTimeTooSkewed", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn fits(&self, secret: &str, covered: Covered<'_>) -> bool {
+        let Some(text) = self.http_string(covered) else { return false };
+        let key = hex(&hmac_sha1(secret.as_bytes(), self.key_time.as_bytes()));
+        let text = format!("sha1\n{}\n{}\n", self.sign_time, sha1_hex(text.as_bytes()));
+        same(&hex(&hmac_sha1(key.as_bytes(), text.as_bytes())), &self.signature)
+    }
+
+    /// What is signed of the request; `None` if something that is listed is not
+    /// there.
+    fn http_string(&self, covered: Covered<'_>) -> Option<String> {
+        let Covered { method, path, query, headers, host } = covered;
+        let parameter = |name: &str| {
+            let found = query.iter().find(|(key, _)| encoded_name(key) == name);
+            found.map(|(_, value)| Cow::Borrowed(value.as_str()))
+        };
+        let header = |name: &str| {
+            if name == "host" {
+                return Some(Cow::Borrowed(host));
+            }
+            let value = headers.get(&*percent_decode_str(name).decode_utf8().ok()?)?;
+            Some(String::from_utf8_lossy(value.as_bytes()))
+        };
+        let parameters = listed(&self.parameters, parameter)?;
+        let headers = listed(&self.headers, header)?;
+        let method = method.to_ascii_lowercase();
+        Some(format!("{method}\n{path}\n{parameters}\n{headers}\n"))
+    }
+}
+
+/// `name=value` of all that a list names, joined by `&`.
+fn listed<'v>(list: &str, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> Option<String> {
+    let names = list.split(';').filter(|name| !name.is_empty());
+    let pairs = names.map(|name| Some(format!("{name}={}", unreserved(&value(name)?))));
+    Some(pairs.collect::<Option<Vec<_>>>()?.join("&"))
+}
+
+fn encoded_name(name: &str) -> String {
+    unreserved(name).to_ascii_lowercase()
+}
+
+fn second(text: &str) -> Option<i64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+//! Queues: listed, paused, told whom to tell.
+
+use http::Method;
+use shared::ops::{queues, rows::QueueKey};
+
+use super::jobs::ROTATE;
+use crate::{testing::Client, tree::Fields};
+
+async fn own(client: &Client) -> Fields {
+    client.get("/picqueue").await.fields("QueueList").unwrap().clone()
+}
+
+async fn id(client: &Client) -> String {
+    own(client).await.text("QueueId").unwrap().to_owned()
+}
+
+fn update(state: &str, notify: &str) -> String {
+    format!(
+        "<Request><Name>pictures</Name><State>{state}</State><NotifyConfig>{notify}\
+         </NotifyConfig></Request>"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_has_a_queue_for_each_service() {
+    let client = Client::new().await;
+    let answer = client.get("/picqueue?queueIds=&state=All&pageNumber=&pageSize=").await;
+    for (name, value) in [("TotalCount", "1"), ("PageNumber", "1"), ("PageSize", "10")] {
+        assert_eq!(answer.text(name), Some(value));
+    }
+    let queue = answer.fields("QueueList").unwrap();
+    for (name, value) in [
+        ("Name", "queue-pic-process-1"),
+        ("State", "Active"),
+        ("BucketId", "test-123"),
+        ("Category", "PicProcessing"),
+        ("MaxConcurrent", "10000"),
+    ] {
+        assert_eq!(queue.text(name), Some(value), "{name}");
+    }
+    assert_eq!(queue.text("CreateTime"), queue.text("UpdateTime"));
+    assert_eq!(queue.fields("NotifyConfig").unwrap().text("State"), Some("Off"));
+    for (path, name) in [
+        ("/queue", "queue-1"),
+        ("/file_queue", "queue-file-process-1"),
+        ("/ai_queue", "queue-ai-process-1"),
+        ("/asrqueue", "queue-smart-audio-1"),
+        ("/docqueue", "queue-doc-process-1"),
+    ] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.fields("QueueList").unwrap().text("Name"), Some(name));
+    }
+    let elsewhere =
+        Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
+    assert_ne!(id(&elsewhere).await, id(&client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_a_paused_queue_is_paused_and_goes_on_when_it_is_active() {
+    let client = Client::new().await;
+    let path = format!("/picqueue/{}", id(&client).await);
+    let (before, _) = client.create(ROTATE).await;
+    let paused = client.put(&path, &update("Paused", "")).await;
+    assert_eq!(paused.fields("Queue").unwrap().text("State"), Some("Paused"));
+    let (after, made) = client.create(ROTATE).await;
+    assert_eq!(made.text("State"), Some("Pause"));
+    client.world.settle().await;
+    for job in [before, after] {
+        assert_eq!(client.detail(job).await.text("State"), Some("Pause"));
+    }
+    let listed = client.get("/jobs?tag=PicProcess&states=Pause").await;
+    assert_eq!(listed.all("JobsDetail").count(), 2);
+    let none = client.get("/jobs?tag=PicProcess&states=Submitted").await;
+    assert_eq!(none.all("JobsDetail").count(), 0);
+    client.cancel(after).await;
+    let active = client.ask(Method::POST, &path, &update("Active", "")).await.expect(200);
+    assert!(active.text().contains("<State>Active</State>"));
+    assert_eq!(client.detail(before).await.text("State"), Some("Submitted"));
+    client.run(before).await;
+    assert_eq!(client.detail(before).await.text("State"), Some("Success"));
+    assert_eq!(client.detail(after).await.text("State"), Some("Cancel"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_shows_what_it_was_set_to() {
+    let client = Client::new().await;
+    let path = format!("/picqueue/{}", id(&client).await);
+    for notify in [
+        "<State>On</State><Event>TaskFinish,WorkflowFinish</Event><ResultFormat>JSON\
+         </ResultFormat><Type>Url</Type><Url>http://callback.demo.com</Url>",
+        "<State>On</State><Event>WorkflowFinish</Event><Type>Url</Type>\
+         <Url>http://callback.demo.com</Url>",
+        "<State>Off</State><Event>TaskFinish</Event><Url>http://callback.demo.com</Url>",
+    ] {
+        let answer = client.put(&path, &update("Active", notify)).await;
+        let queue = answer.fields("Queue").unwrap();
+        assert_eq!(queue.text("Name"), Some("pictures"));
+        let shown = queue.fields("NotifyConfig").unwrap().xml("N");
+        assert_eq!(shown, format!("<N>{notify}</N>"));
+        assert_eq!(own(&client).await, *queue);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_any_api_is_found_by_its_id_and_takes_jobs() {
+    let client = Client::new().await;
+    let key = QueueKey { project: client.world.project, name: "default".parse().unwrap() };
+    let id = crate::words::queue_id(&key);
+    let missing = format!("p{}", "0".repeat(32));
+    let answer = client.get(&format!("/queue?queueIds={id},{missing}")).await;
+    assert_eq!(answer.fields("QueueList").unwrap().text("Name"), Some("default"));
+    assert_eq!(answer.text("NonExistPIDs"), Some(missing.as_str()));
+    let xml = ROTATE.replace("<Tag>", &format!("<QueueId>{id}</QueueId><Tag>"));
+    let (job, made) = client.create(&xml).await;
+    assert_eq!(made.text("QueueId"), Some(id.as_str()));
+    assert_eq!(client.world.job(job).await.queue.as_str(), "default");
+    client.put(&format!("/queue/{id}"), &update("Paused", "")).await;
+    let (_, queue) = queues::load(&client.world.service, &key).await.unwrap().unwrap();
+    assert!(queue.paused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_on_while_its_queue_is_there() {
+    let client = Client::new().await;
+    let on = || async { client.get("/picbucket").await.all("PicBucketList").count() };
+    assert_eq!(on().await, 0);
+    let opened = client.post("/picbucket", "").await;
+    assert_eq!(opened.fields("PicBucket").unwrap().text("BucketId"), Some("test-123"));
+    assert_eq!(on().await, 1);
+    assert_eq!(client.get("/picbucket?bucketName=other").await.text("TotalCount"), Some("0"));
+    let (job, _) = client.create(ROTATE).await;
+    let (status, code, _) = client.refused(Method::DELETE, "/picbucket", "").await;
+    assert_eq!((status, code.as_str()), (400, "InvalidRequest"));
+    client.run(job).await;
+    client.done(Method::DELETE, "/picbucket", "").await;
+    assert_eq!(on().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_change_is_said() {
+    let client = Client::new().await;
+    let path = format!("/picqueue/{}", id(&client).await);
+    let good = update("Active", "<State>Off</State>");
+    for (there, instead, name) in [
+        ("<Name>pictures</Name>", String::new(), "Name"),
+        ("pictures", "x".repeat(129), "Name"),
+        ("<State>Active</State>", String::new(), "State"),
+        ("<State>Active</State>", "<State>Asleep</State>".into(), "State"),
+        ("<NotifyConfig><State>Off</State></NotifyConfig>", String::new(), "NotifyConfig"),
+        ("<State>Off</State>", "<State>On</State>".into(), "NotifyConfig.Event"),
+    ] {
+        let xml = good.replace(there, &instead);
+        let (status, code, why) = client.refused(Method::PUT, &path, &xml).await;
+        assert_eq!((status, code.as_str()), (400, "InvalidArgument"), "{why}");
+        assert!(why.starts_with(&format!("{name}: ")), "{why}");
+    }
+    let mq = "<State>On</State><Event>TaskFinish</Event><Type>TDMQ</Type><MqRegion>sh</MqRegion>\
+              <MqName>nowhere</MqName>";
+    let (_, code, why) = client.refused(Method::PUT, &path, &update("Active", mq)).await;
+    assert_eq!(code, "InvalidArgument");
+    assert!(why.contains("no message queue `nowhere`"), "{why}");
+    let (status, code, _) = client.refused(Method::PUT, "/picqueue/pabsent", &good).await;
+    assert_eq!((status, code.as_str()), (404, "NoSuchQueue"));
+    let (_, code, _) = client.refused(Method::GET, "/picqueue?state=Asleep", "").await;
+    assert_eq!(code, "InvalidArgument");
+}

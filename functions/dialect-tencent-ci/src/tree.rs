@@ -1,0 +1,412 @@
+//! What goes over the wire, as a tree of named values: XML both ways, and JSON
+//! for the callbacks that want it.
+//!
+//! No element has attributes or a namespace: the vendor's clients would see
+//! other names.
+
+use std::fmt::Write;
+
+use quick_xml::{
+    Reader,
+    escape::{partial_escape, resolve_predefined_entity},
+    events::{BytesRef, Event},
+};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use shared::wire::Problem;
+
+/// How deep elements may be in each other.
+const DEEPEST: usize = 32;
+
+/// The value of an element.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Text; empty for an empty element.
+    Text(String),
+    /// A number, which is text in XML.
+    Number(u64),
+    /// True or false, which is text in XML.
+    Truth(bool),
+    /// Elements in it.
+    Fields(Fields),
+    /// Several elements of one name: a list of it in JSON, whatever their
+    /// number.
+    Several(Vec<Fields>),
+}
+
+/// Named values in their order; a name may come several times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, Value)>);
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Value::Number(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Value::Truth(truth)
+    }
+}
+
+impl From<Fields> for Value {
+    fn from(fields: Fields) -> Self {
+        Value::Fields(fields)
+    }
+}
+
+impl From<Vec<Fields>> for Value {
+    fn from(several: Vec<Fields>) -> Self {
+        Value::Several(several)
+    }
+}
+
+impl Fields {
+    /// None.
+    pub fn new() -> Self {
+        Fields::default()
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// These and one more, if there is one.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// These and others behind them.
+    #[must_use]
+    pub fn and(mut self, more: Fields) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// Those whose names pass.
+    #[must_use]
+    pub fn only(&self, passes: impl Fn(&str) -> bool) -> Self {
+        Fields(self.0.iter().filter(|(name, _)| passes(name)).cloned().collect())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first value of a name.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The text of a name, without what surrounds it; none of an empty one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.value(name)? {
+            Value::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            Value::Number(_) | Value::Truth(_) | Value::Fields(_) | Value::Several(_) => None,
+        }
+    }
+
+    /// Every text of a name.
+    pub fn texts<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(key, _)| key == name).filter_map(|(_, value)| match value {
+            Value::Text(text) => Some(text.trim()),
+            Value::Number(_) | Value::Truth(_) | Value::Fields(_) | Value::Several(_) => None,
+        })
+    }
+
+    /// What is in the first element of a name; none of an empty one.
+    pub fn fields(&self, name: &str) -> Option<&Fields> {
+        self.0.iter().filter(|(key, _)| key == name).find_map(|(_, value)| match value {
+            Value::Fields(fields) => Some(fields),
+            Value::Text(_) | Value::Number(_) | Value::Truth(_) | Value::Several(_) => None,
+        })
+    }
+
+    /// What is in each element of a name.
+    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f Fields> {
+        self.0.iter().filter(move |(key, _)| key == name).filter_map(|(_, value)| match value {
+            Value::Fields(fields) => Some(fields),
+            Value::Text(_) | Value::Number(_) | Value::Truth(_) | Value::Several(_) => None,
+        })
+    }
+
+    /// The document with these in an element of this name.
+    pub fn xml(&self, root: &str) -> String {
+        let mut out = String::new();
+        element(&mut out, root, &Value::Fields(self.clone()));
+        out
+    }
+
+    /// What is in the root element of a document, if it has this name.
+    pub fn read(root: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            Problem::Malformed(format!("it is not UTF-8 from byte {} on", error.valid_up_to()))
+        })?;
+        match parsed(text)? {
+            (name, Value::Fields(fields)) if name == root => Ok(fields),
+            (name, Value::Text(text)) if name == root && text.is_empty() => Ok(Fields::new()),
+            (name, _) if name == root => Err(malformed("there is text where elements belong")),
+            (name, _) => Err(malformed(&format!("its root is `{name}`, not `{root}`"))),
+        }
+    }
+}
+
+/// As an object; what has one name several times, as a list.
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(None)?;
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            if self.0[..place].iter().any(|(earlier, _)| earlier == name) {
+                continue;
+            }
+            let rest = self.0[place + 1..].iter().filter(|(later, _)| later == name);
+            let rest: Vec<&Value> = rest.map(|(_, value)| value).collect();
+            if rest.is_empty() {
+                map.serialize_entry(name, value)?;
+            } else {
+                let all: Vec<&Value> = std::iter::once(value).chain(rest).collect();
+                map.serialize_entry(name, &all)?;
+            }
+        }
+        map.end()
+    }
+}
+
+fn element(out: &mut String, name: &str, value: &Value) {
+    match value {
+        Value::Several(several) => {
+            for fields in several {
+                element(out, name, &Value::Fields(fields.clone()));
+            }
+        }
+        Value::Text(text) if text.is_empty() => out.extend(["<", name, "/>"]),
+        Value::Fields(fields) if fields.is_empty() => out.extend(["<", name, "/>"]),
+        Value::Text(text) => {
+            let fit: String = text.chars().filter(|c| is_xml(*c)).collect();
+            let fit = partial_escape(fit.as_str());
+            out.extend(["<", name, ">", fit.as_ref(), "</", name, ">"]);
+        }
+        Value::Truth(truth) => element(out, name, &Value::Text(truth.to_string())),
+        Value::Number(number) => {
+            write!(out, "<{name}>{number}</{name}>").expect("a string takes any text");
+        }
+        Value::Fields(Fields(fields)) => {
+            out.extend(["<", name, ">"]);
+            for (name, value) in fields {
+                element(out, name, value);
+            }
+            out.extend(["</", name, ">"]);
+        }
+    }
+}
+
+/// Whether a character may be in a document at all (XML 1.0 §2.2).
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn malformed(why: &str) -> Problem {
+    Problem::Malformed(why.to_owned())
+}
+
+/// An element that is not at its end yet.
+struct Open {
+    name: String,
+    fields: Fields,
+    text: String,
+}
+
+impl Open {
+    fn new(name: &str) -> Result<Self, Problem> {
+        // It may be shown again: no name that would break the document then.
+        let mut bytes = name.bytes();
+        let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            let name = name.escape_debug();
+            return Err(malformed(&format!("`{name}` is no name of an element here")));
+        }
+        Ok(Open { name: name.to_owned(), fields: Fields::new(), text: String::new() })
+    }
+
+    fn value(self) -> Result<(String, Value), Problem> {
+        let Open { name, fields, text } = self;
+        match (fields.is_empty(), text.trim().is_empty()) {
+            (true, true) => Ok((name, Value::Text(String::new()))),
+            (true, false) => Ok((name, Value::Text(text))),
+            (false, true) => Ok((name, Value::Fields(fields))),
+            (false, false) => Err(malformed(&format!("`{name}` has text between its elements"))),
+        }
+    }
+}
+
+/// The root element of a document, and its value.
+fn parsed(text: &str) -> Result<(String, Value), Problem> {
+    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+    let (mut open, mut root): (Vec<Open>, Option<(String, Value)>) = (Vec::new(), None);
+    loop {
+        let event = reader.read_event().map_err(|error| {
+            malformed(&format!("it is not XML at byte {}: {error}", reader.error_position()))
+        })?;
+        let closed = match event {
+            Event::Start(start) => {
+                if root.is_some() || open.len() == DEEPEST {
+                    return Err(malformed("its elements are too deep, or it has several roots"));
+                }
+                open.push(Open::new(start.name().as_ref())?);
+                None
+            }
+            Event::Empty(start) => Some(Open::new(start.name().as_ref())?),
+            Event::End(_) => open.pop(),
+            Event::Text(text) => {
+                push(&mut open, &text.xml10_content())?;
+                None
+            }
+            Event::CData(text) => {
+                push(&mut open, &text.xml10_content())?;
+                None
+            }
+            Event::GeneralRef(entity) => {
+                push(&mut open, &resolved(&entity)?)?;
+                None
+            }
+            Event::DocType(_) => return Err(malformed("it declares a document type")),
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => None,
+            Event::Eof => break,
+        };
+        let Some(closed) = closed else { continue };
+        let (name, value) = closed.value()?;
+        match open.last_mut() {
+            Some(parent) => parent.fields.0.push((name, value)),
+            None if root.is_none() => root = Some((name, value)),
+            None => return Err(malformed("it has several roots")),
+        }
+    }
+    match root {
+        Some(root) if open.is_empty() => Ok(root),
+        _ => Err(malformed("it breaks off before its end")),
+    }
+}
+
+fn push(open: &mut [Open], text: &str) -> Result<(), Problem> {
+    match open.last_mut() {
+        Some(element) => element.text.push_str(text),
+        None if text.trim().is_empty() => {}
+        None => return Err(malformed("there is text outside of its root")),
+    }
+    Ok(())
+}
+
+fn resolved(entity: &BytesRef<'_>) -> Result<String, Problem> {
+    let unknown = || malformed(&format!("it has no entity `{}`", entity.escape_debug()));
+    match entity.resolve_char_ref() {
+        Ok(Some(c)) if is_xml(c) => Ok(c.to_string()),
+        Ok(None) => resolve_predefined_entity(entity).map(str::to_owned).ok_or_else(unknown),
+        Ok(Some(_)) | Err(_) => Err(unknown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Fields, String> {
+        Fields::read("Request", text.as_bytes()).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn a_document_is_read_as_the_vendors_clients_write_it() {
+        let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Request><Tag>PicProcess</Tag>\
+                    <Input><Object>a&amp;&#98;<![CDATA[<c>]]></Object></Input><Empty/>\
+                    <Operation><N>1</N></Operation><Operation>\n <N>2</N>\n</Operation></Request>";
+        let request = read(text).unwrap();
+        assert_eq!(request.text("Tag"), Some("PicProcess"));
+        assert_eq!(request.fields("Input").unwrap().text("Object"), Some("a&b<c>"));
+        assert_eq!((request.text("Empty"), request.fields("Empty")), (None, None));
+        let all: Vec<_> =
+            request.all("Operation").filter_map(|operation| operation.text("N")).collect();
+        assert_eq!(all, ["1", "2"]);
+    }
+
+    #[test]
+    fn what_is_no_document_of_ours_is_refused() {
+        let deep = "<a>".repeat(40);
+        for (text, why) in [
+            ("", "breaks off"),
+            ("<Request>", "breaks off"),
+            ("<Request><a></b></Request>", "it is not XML"),
+            ("<Other/>", "its root is `Other`"),
+            ("<Request>text</Request>", "text where elements belong"),
+            ("<Request><a>b<c/></a></Request>", "text between its elements"),
+            ("<Request/><Request/>", "several roots"),
+            ("<Request/>text", "outside of its root"),
+            ("<!DOCTYPE a [<!ENTITY b \"c\">]><Request/>", "document type"),
+            ("<Request><a>&b;</a></Request>", "no entity `b`"),
+            ("<Request><a>&#0;</a></Request>", "no entity `#0`"),
+            ("<Request><a$b/></Request>", "no name of an element"),
+            (deep.as_str(), "too deep"),
+        ] {
+            let refused = read(text).unwrap_err();
+            assert!(refused.contains(why), "{text}: {refused}");
+        }
+        assert!(Fields::read("Request", b"<Request>\xff</Request>").is_err());
+    }
+
+    #[test]
+    fn what_repeats_is_a_list_in_json_and_repeats_in_xml() {
+        let one = || Fields::new().with("N", 1);
+        let fields = Fields::new()
+            .with("A", "x")
+            .with("B", one())
+            .with("C", vec![one()])
+            .with("A", "y")
+            .with("D", "");
+        assert_eq!(fields.xml("R"), "<R><A>x</A><B><N>1</N></B><C><N>1</N></C><A>y</A><D/></R>");
+        let json = serde_json::to_string(&fields).unwrap();
+        assert_eq!(json, r#"{"A":["x","y"],"B":{"N":1},"C":[{"N":1}],"D":""}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_read_back_as_it_was_written(text in "[ -~\u{a0}-\u{d7ff}\n\t]*") {
+            let written = Fields::new().with("T", text.as_str()).xml("Request");
+            let read = Fields::read("Request", written.as_bytes()).unwrap();
+            let blank = text.trim().is_empty();
+            let expected = if blank { String::new() } else { text.clone() };
+            prop_assert_eq!(read.value("T"), Some(&Value::Text(expected)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, text in "[<>/a&;#x0 !\\[\\]-]*") {
+            let _ = (Fields::read("a", &bytes), Fields::read("a", text.as_bytes()));
+        }
+
+        #[test]
+        fn what_is_written_can_be_read_whatever_it_is(text: String) {
+            let written = Fields::new().with("T", text).xml("Request");
+            prop_assert!(Fields::read("Request", written.as_bytes()).is_ok());
+        }
+    }
+}
