@@ -68,7 +68,7 @@ async fn of_project(
         return Ok(who);
     }
     let project = projects::load(service, who.project).await?;
-    if project.is_some_and(|project| project.name == named) {
+    if project.name == named {
         return Ok(who);
     }
     Err(Fault::new(Code::UnknownProject, named))

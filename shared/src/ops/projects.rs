@@ -64,9 +64,3 @@ pub async fn create(service: &Service, name: &str) -> Result<NewProject, Problem
     service.platform.table.commit(ops).await?;
     Ok(NewProject { secret: service.keyring.secret_of(key.id), key: key.id, project })
 }
-
-/// The project, or `None`.
-pub async fn load(service: &Service, id: ProjectId) -> Result<Option<Project>, Problem> {
-    let row = service.platform.table.find(&rows::project(id)).await?;
-    row.as_ref().map(rows::read).transpose()
-}
