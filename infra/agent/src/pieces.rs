@@ -24,11 +24,11 @@ pub struct Piece {
     pub object: ObjectUpload,
     /// How it is called.
     pub shown: String,
-    from: From,
+    content: Content,
 }
 
 #[derive(Debug)]
-enum From {
+enum Content {
     File(PathBuf),
     Spool(Arc<Spool>),
 }
@@ -36,9 +36,9 @@ enum From {
 impl Piece {
     /// Its bytes as they are now, and how many.
     pub fn open(&self) -> io::Result<(Arc<File>, u64)> {
-        match &self.from {
-            From::Spool(spool) => Ok((spool.file(), spool.length())),
-            From::File(path) => {
+        match &self.content {
+            Content::Spool(spool) => Ok((spool.file(), spool.length())),
+            Content::File(path) => {
                 let file = OpenOptions::new().read(true).custom_flags(AS_IT_IS).open(path)?;
                 let length = file.metadata()?.len();
                 Ok((Arc::new(file), length))
@@ -90,7 +90,7 @@ impl Find {
         Piece {
             object: ObjectUpload { of: Kept::Stream(stream), path: None },
             shown: shown.to_owned(),
-            from: From::Spool(Arc::clone(spool)),
+            content: Content::Spool(Arc::clone(spool)),
         }
     }
 
@@ -157,7 +157,7 @@ impl Output<'_> {
         }
         let shown = format!("output {}", file.display());
         let object = ObjectUpload { of: self.of, path };
-        self.pieces.push(Piece { object, shown, from: From::File(file) });
+        self.pieces.push(Piece { object, shown, content: Content::File(file) });
         Ok(())
     }
 }
