@@ -245,7 +245,7 @@ pub fn failure(cause: Cause) -> &'static str {
         Cause::Signalled => "ProcessKilled",
         Cause::OutOfMemory => "OutOfMemory",
         Cause::TimedOut => "ProcessTimeout",
-        Cause::Cancelled => "Cancelled",
+        Cause::Cancelled | Cause::InstanceStopped => "Cancelled",
         Cause::DeadlinePassed => "JobTimeout",
         Cause::FailedFast => "OtherTaskFailed",
         Cause::StartFailed => "StartFailed",
