@@ -151,6 +151,8 @@ GRANTS = {
 }
 
 SEES_ARCHIVES = ["list", "read job", "passing"]
+# What tells equal attempts, and what one of them brought home.
+READS_INPUTS = ["read user", "read upload", "read job"]
 SUBMITS = ["get", "query", "index", "write", "list", "write job", "delete job"]
 REACTS = ["get", "query", "index", "write", "tasks", "reminds"]
 
@@ -235,7 +237,7 @@ FUNCTIONS = {
     ],
     "append-logs": ["get", "write"],
     "grant-upload": ["get", "write", "write job", "write user"],
-    "report-attempt": ["get", "query", "write", "list", "read job", "reminds"],
+    "report-attempt": ["get", "query", "write", "list", *READS_INPUTS, "reminds"],
     "list-callbacks": ["get", "query"],
     "redeliver-callback": ["get", "query", "write"],
     # What a dialect tells of a job may be in its archive.
@@ -253,6 +255,8 @@ FUNCTIONS = {
         *REACTS,
         "images",
         "list",
+        *READS_INPUTS,
+        "write job",
         "delete job",
         "stream",
         "is reminded",
@@ -261,7 +265,7 @@ FUNCTIONS = {
     "observe-attempt": REACTS,
     "submit-from-event": [*SUBMITS, "object events"],
     "dialect-tencent-ci": [*SUBMITS, "read job", "reminds"],
-    "sweep-jobs": [*REACTS, "images", "list", "write job", "delete job"],
+    "sweep-jobs": [*REACTS, "images", "list", *READS_INPUTS, "write job", "delete job"],
     "dialect-ucloud-ugc": [
         "get",
         "query",

@@ -20,6 +20,8 @@ pub mod conformance;
 #[cfg(feature = "service")]
 pub mod dialect;
 #[cfg(feature = "service")]
+pub mod fargate;
+#[cfg(feature = "service")]
 pub mod function;
 #[cfg(feature = "service")]
 pub mod guard;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     auth::Keyring,
+    fargate::Prices,
     job::Name,
     ops::{backlog::Backlog, queues::KnownQueues, turns::Turns},
     platform::Platform,
@@ -40,6 +41,9 @@ pub struct Config {
     pub pic_process_image: String,
     /// The message queues that callbacks may go into, by the operator's names.
     pub message_queues: Vec<Name>,
+    /// What containers cost on Fargate, by which it is told of jobs what they
+    /// would have cost there; `None` where nobody can tell, as on Spot.
+    pub prices: Option<Prices>,
 }
 
 /// What is allowed at most: one table, the same on every platform unless said.

@@ -44,7 +44,10 @@ impl Action for ListAttempts {
         let (found, more) = history::list(service, &job, filter, after, limit).await?;
         let next = found.last().map(Tried::id).filter(|_| more);
         let view = AttemptsView {
-            attempts: found.into_iter().map(|tried| AttemptView::of(&job, tried)).collect(),
+            attempts: found
+                .into_iter()
+                .map(|tried| AttemptView::of(&job, tried, service.config.prices))
+                .collect(),
             next: next
                 .map(|last| Cursor(last.to_string()).seal(&service.keyring, who.project, &listing)),
         };

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     agent::ArchiveInfo,
-    job::{Attempt, AttemptId, AttemptPhase, Cause, Exit, Job},
+    fargate::Prices,
+    job::{Attempt, AttemptId, AttemptPhase, Cause, Exit, Job, container_seconds},
     ops::{attempts::AttemptRecord, history::Tried},
     wire::views::UsageView,
 };
@@ -57,6 +58,10 @@ pub struct AttemptView {
     /// Its archive, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveView>,
+    /// The attempt, of another job, whose result it was given in place of
+    /// running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_from: Option<String>,
     /// The end of standard output, up to 10,000 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdout_tail: Option<String>,
@@ -89,10 +94,10 @@ pub struct AttemptsView {
 
 impl AttemptView {
     /// The attempt of one of the job's tasks.
-    pub fn of(job: &Job, tried: Tried) -> Self {
+    pub fn of(job: &Job, tried: Tried, prices: Option<Prices>) -> Self {
         match tried {
             Tried::Live(id, attempt) => AttemptView::live(job, id, &attempt),
-            Tried::Ended(record) => AttemptView::ended(job, *record),
+            Tried::Ended(record) => AttemptView::ended(job, *record, prices),
         }
     }
 
@@ -114,6 +119,7 @@ impl AttemptView {
             ended_at: None,
             usage: None,
             archive: None,
+            cached_from: None,
             stdout_tail: None,
             stderr_tail: None,
         }
@@ -133,7 +139,8 @@ impl AttemptView {
         }
     }
 
-    fn ended(job: &Job, record: AttemptRecord) -> Self {
+    fn ended(job: &Job, record: AttemptRecord, prices: Option<Prices>) -> Self {
+        let cost = cost(job, &record, prices);
         let state = match record.cause {
             None => "succeeded",
             Some(cause) if cause.is_halt() => "stopped",
@@ -145,13 +152,21 @@ impl AttemptView {
             claimed_at: record.claimed_at,
             started_at: record.started_at,
             ended_at: Some(record.ended_at),
-            usage: record.usage.map(UsageView::from),
+            usage: record.usage.map(|usage| UsageView::priced(usage, cost)),
             archive: record.archive.map(ArchiveView::from),
+            cached_from: record.cached_from.map(|from| from.attempt.to_string()),
             stdout_tail: tail(&record.stdout_tail),
             stderr_tail: tail(&record.stderr_tail),
             ..AttemptView::new(job, record.id, state, record.cause)
         }
     }
+}
+
+/// What its container would have cost, in millionths of a US dollar.
+fn cost(job: &Job, record: &AttemptRecord, prices: Option<Prices>) -> Option<u64> {
+    record.started_at?;
+    let seconds = container_seconds(record.claimed_at?, record.ended_at);
+    prices?.of(job.tasks.get(record.id.task as usize)?.resources, seconds)
 }
 
 /// The end of a stream as text; none where it was empty.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shared::{
+    fargate::dollars,
     job::{Cause, TaskSpec},
     ops::trial::{TaskTrial, Trial},
     service::Limits,
@@ -89,8 +90,7 @@ impl DryRunView {
 
 fn an_hour(task: &TaskTrial) -> Option<f64> {
     let charge = task.charge.as_ref().ok()?.as_ref()?;
-    // More than four thousand dollars an hour is asked by nothing that is sold.
-    u32::try_from(charge.micro_usd_an_hour).ok().map(|micro| f64::from(micro) / 1e6)
+    charge.micro_usd_an_hour.map(dollars)
 }
 
 fn at_most(spec: &TaskSpec, task: &TaskTrial) -> Option<f64> {

@@ -75,6 +75,8 @@ fn search(folder: &Path, pattern: &Pattern, foreign: &[PathBuf], found: &mut Vec
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn found(root: &Path, pattern: &str) -> Vec<String> {
@@ -116,5 +118,24 @@ mod tests {
     fn a_plain_path_is_taken_as_it_is_also_when_nothing_is_there() {
         let outputs = find(&["/no/such".to_owned()], &[]);
         assert_eq!(outputs.paths, [Path::new("/no/such")]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_stays_in_the_folder_that_it_names(
+            pattern in prop_oneof!["[abc.*?\\[\\]{}!/-]{0,30}", "(\\*a){0,12}b"],
+        ) {
+            let folder = tempfile::TempDir::new().unwrap();
+            for name in ["a", "b/a", "b/c/a.b", "b/aaaaaaaaaaaaaaaaaaaaaaaa", "[a]"] {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            let output = format!("{}/{pattern}", folder.path().display());
+            let found = find(std::slice::from_ref(&output), &[]);
+            let within = |path: &PathBuf| path.starts_with(folder.path());
+            prop_assert!(found.paths.iter().chain(&found.missing).all(within));
+            prop_assert!(!found.paths.is_empty() || found.missing == [PathBuf::from(output)]);
+        }
     }
 }

@@ -100,6 +100,7 @@ async fn create(data: &DataDirectory, name: &str) -> Result<Value, Failure> {
             longest_wait_seconds: 0,
             pic_process_image: String::new(),
             message_queues: Vec::new(),
+            prices: None,
         },
         backlog: Arc::default(),
         queues: Arc::default(),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use shared::{
     auth::Keyring,
+    fargate::Prices,
     job::Resources,
     ops::projects,
     outbox::HttpOutbox,
@@ -80,6 +81,11 @@ pub struct ServeOptions {
         env = "TARPON_PIC_PROCESS_IMAGE"
     )]
     pub pic_process_image: String,
+    /// US dollars an hour for a CPU and for a GiB of memory on Fargate, by
+    /// which jobs tell what they would cost there; as listed for Linux on
+    /// x86-64 in us-east-1 without it.
+    #[arg(long, value_name = "CPU,GIB", default_value_t = Prices::X86_64, env = "TARPON_PRICES")]
+    pub prices: Prices,
     /// Address that clients know this server by, for links.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
@@ -138,6 +144,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
             longest_wait_seconds: LONGEST_WAIT,
             pic_process_image: options.pic_process_image.clone(),
             message_queues: Vec::new(),
+            prices: Some(options.prices),
         },
         backlog: Arc::default(),
         queues: Arc::default(),

@@ -7,7 +7,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -99,6 +99,13 @@ impl Keyring {
         let text = std::str::from_utf8(text).ok()?;
         let mac = keyed(&self.texts, &format!("{scope}\0{text}"));
         mac.verify_truncated_left(offered).ok().map(|()| text.to_owned())
+    }
+
+    /// What tells `text` from every other of one `scope`, and tells nothing of
+    /// it to who does not have our keys.
+    pub fn fingerprint(&self, scope: &str, text: &str) -> String {
+        let key = expanded(&self.expand, "fingerprints");
+        HEXLOWER.encode(&tag(&key, &format!("{scope}\0{text}"))[..20])
     }
 
     /// `secret` under an AEAD (XChaCha20-Poly1305), bound to `scope`, which

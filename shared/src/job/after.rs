@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     AttemptId, Blame, Callback, CallbackKey, Cause, Counts, Ending, Event, Halt, ImageState, Job,
-    Members, Phase, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD,
+    Members, Phase, Spent, Task, TaskState, array, attempt::later, callback::MOST_UNTOLD,
     event::AttemptEvent, members::ChunkEntry,
 };
 
@@ -58,11 +58,11 @@ impl Job {
                 self.with_image(*image, |faults| failed_image(*cause, faults, at), at)
             }
             Event::Spread { task, chunk } => self.after_spread(*task, *chunk),
-            Event::Folded { task, chunk, run, sequence, counts } => {
+            Event::Folded { task, chunk, run, sequence, counts, spent } => {
                 if *run != self.run {
                     return Ok(self.clone());
                 }
-                self.after_fold((*task, *chunk), *sequence, *counts, at)
+                self.after_fold((*task, *chunk), *sequence, (*counts, *spent), at)
             }
             Event::Attempt(attempt, event) => self.after_attempt(*attempt, event, at),
             Event::CancelAsked => Ok(self.cancelled(at)),
@@ -110,14 +110,19 @@ impl Job {
         let mut next = self.clone();
         let task = next.tasks.get_mut(attempt.task as usize).ok_or(Refused::NoSuchInstance)?;
         // A claim that is repeated finds its instance live, and is let through.
-        let may_claim = self.is_live(attempt) || (task.is_open() && self.is_pinned(task));
-        if *event == AttemptEvent::Claimed && !may_claim {
+        let is_ready = task.is_open() && self.is_pinned(task);
+        if *event == AttemptEvent::Claimed && !is_ready && !self.is_live(attempt) {
             return Err(Refused::NotWaiting);
+        }
+        if event.recalls() && !is_ready {
+            return Ok(self.clone());
         }
         let (Members::Inline(instances), rules) = task.parts(halt) else {
             return Err(Refused::NoSuchInstance);
         };
-        array::take(instances, attempt.instance as usize, attempt.number, event, rules, at)?;
+        let place = attempt.instance as usize;
+        let spent = array::take(instances, place, attempt.number, event, rules, at)?;
+        task.spent += spent;
         Ok(next.settled(at))
     }
 
@@ -177,7 +182,7 @@ impl Job {
         &self,
         (task, chunk): (u32, u32),
         sequence: u64,
-        counts: Counts,
+        (counts, spent): (Counts, Spent),
         at: Timestamp,
     ) -> Result<Job, Refused> {
         let known = self.entry(task, chunk)?;
@@ -187,7 +192,7 @@ impl Job {
         }
         let ended = known.is_under_way() && counts.is_ended();
         let mut next = self.clone();
-        *next.entry_mut(task, chunk)? = ChunkEntry { sequence, counts, ..*known };
+        *next.entry_mut(task, chunk)? = ChunkEntry { sequence, counts, spent, ..*known };
         if ended {
             // Whichever chunk takes its turn waits from now on.
             next.tasks[task as usize].members.wait_from(at);
@@ -260,6 +265,7 @@ impl Job {
             }
         }
         for task in &mut next.tasks {
+            task.spent = task.spent();
             task.members.start_over(all, self.run, at);
             if all || task.state != TaskState::Succeeded {
                 task.state = TaskState::Pending;
@@ -281,7 +287,10 @@ impl Task {
     fn tick(&mut self, halt: Option<Halt>, at: Timestamp) {
         let turn = self.next_chunks().next().is_some();
         match self.parts(halt) {
-            (Members::Inline(instances), rules) => array::tick(instances, rules, at),
+            (Members::Inline(instances), rules) => {
+                let spent = array::tick(instances, rules, at);
+                self.spent += spent;
+            }
             (Members::Chunked(chunks), rules) if turn => {
                 let waiting = rules.deadlines.waiting;
                 let overdue = |c: &ChunkEntry| c.is_unspread() && c.patience(waiting) <= at;

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AttemptId, Deadlines, Halt, Instance, InstanceState, Refused, RetryRules,
+    AttemptId, Deadlines, Halt, Instance, InstanceState, Refused, RetryRules, Spent, Usage,
     duty::{Due, Duty},
     event::AttemptEvent,
 };
@@ -19,6 +19,8 @@ pub(super) struct Rules<'a> {
     pub halt: Option<Halt>,
     /// How many may be live at once; all without one.
     pub at_once: Option<u32>,
+    /// Whether the result of an equal will do.
+    pub caches: bool,
 }
 
 impl Rules<'_> {
@@ -33,7 +35,8 @@ impl Rules<'_> {
     }
 }
 
-/// Lets `event` happen to the attempt `number` of the instance at `place`.
+/// Lets `event` happen to the attempt `number` of the instance at `place`; what
+/// the attempt used, if that ends it.
 pub(super) fn take(
     instances: &mut [Instance],
     place: usize,
@@ -41,7 +44,7 @@ pub(super) fn take(
     event: &AttemptEvent,
     rules: Rules<'_>,
     at: Timestamp,
-) -> Result<(), Refused> {
+) -> Result<Spent, Refused> {
     let old = instances.get(place).ok_or(Refused::NoSuchInstance)?;
     let new = old.after(number, event, rules, at)?;
     let goes_live = old.live().is_none() && new.live().is_some();
@@ -49,19 +52,43 @@ pub(super) fn take(
         return Err(Refused::NotWaiting);
     }
     let before = live(instances);
+    let usage = match event {
+        AttemptEvent::Ended(ended) => ended.usage,
+        AttemptEvent::Claimed
+        | AttemptEvent::Launched { .. }
+        | AttemptEvent::Awaits { .. }
+        | AttemptEvent::Leads { .. }
+        | AttemptEvent::Recalled(_)
+        | AttemptEvent::PlanRead
+        | AttemptEvent::Collecting { .. } => None,
+    };
+    let spent = spent(old, &new, usage, at);
     instances[place] = new;
     freed(instances, before, rules, at);
-    Ok(())
+    Ok(spent)
 }
 
-/// Lets every deadline up to `at` take effect.
-pub(super) fn tick(instances: &mut [Instance], rules: Rules<'_>, at: Timestamp) {
+/// Lets every deadline up to `at` take effect; what the attempts used that are
+/// given up.
+pub(super) fn tick(instances: &mut [Instance], rules: Rules<'_>, at: Timestamp) -> Spent {
     let counts = rules.free(instances) > 0;
     let before = live(instances);
+    let mut all = Spent::default();
     for instance in instances.iter_mut() {
-        *instance = instance.ticked(counts, rules, at);
+        let ticked = instance.ticked(counts, rules, at);
+        all += spent(instance, &ticked, None, at);
+        *instance = ticked;
     }
     freed(instances, before, rules, at);
+    all
+}
+
+/// What an attempt used that was live before, and is not after.
+fn spent(before: &Instance, after: &Instance, usage: Option<Usage>, at: Timestamp) -> Spent {
+    match (before.live(), after.live()) {
+        (Some(attempt), None) => Spent::of(attempt, usage, at),
+        (Some(_) | None, _) => Spent::default(),
+    }
 }
 
 /// Tells every instance that everything is to stop.
@@ -84,7 +111,11 @@ pub(super) fn owes(
     let counts = free > 0;
     for (place, instance) in instances.iter().enumerate() {
         instance.owes(id(place, instance.attempts), counts, rules, out);
-        if claims && free > 0 && instance.is_claimable() {
+        if claims && let Some(at) = instance.recall_at(rules) {
+            let next = id(place, instance.attempts + 1);
+            out.push(Due { at, duty: Duty::Recall(next) });
+        }
+        if claims && free > 0 && instance.is_claimable(rules) {
             free -= 1;
             let next = id(place, instance.attempts + 1);
             out.push(Due { at: Timestamp::MAX, duty: Duty::Claim(next) });

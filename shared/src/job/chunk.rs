@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AttemptId, Deadlines, Halt, Instance, InstanceState, Job, JobKey, Members, Name, Refused,
-    Resources, RetryRules,
+    Resources, RetryRules, Spent,
     array::{self, Rules},
     attempt::later,
     duty,
@@ -117,6 +117,9 @@ pub struct Chunk {
     /// The chunk's share of its task's `max_concurrent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// Whether the result of an equal will do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub caches: bool,
     /// Whether the first final failure stops everything.
     #[serde(default)]
     pub fail_fast: bool,
@@ -127,10 +130,13 @@ pub struct Chunk {
     /// was not live: who has taken his slot before claims it no more.
     #[serde(default)]
     pub swept: u32,
-    /// Counts changes of [`Chunk::counts`].
+    /// Counts changes of [`Chunk::counts`], which differ after every ending.
     pub sequence: u64,
     /// The sequence that the job has taken in.
     pub folded: u64,
+    /// What its attempts used that have ended.
+    #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+    pub spent: Spent,
     /// Since when the counts have been other than those folded.
     pub changed_at: Timestamp,
     /// The instances.
@@ -178,11 +184,13 @@ impl Job {
             retry: task.retry.clone(),
             deadlines: task.deadlines,
             at_once: task.staging().1,
+            caches: task.caches,
             fail_fast: self.fail_fast,
             halt: None,
             swept: 0,
             sequence: 0,
             folded: 0,
+            spent: Spent::default(),
             changed_at: at,
             instances: (0..entry.counts.total()).map(instance).collect(),
         })
@@ -228,7 +236,8 @@ impl Chunk {
         }
         let place = self.place(attempt).ok_or(Refused::NoSuchInstance)?;
         let mut next = self.clone();
-        array::take(&mut next.instances, place, attempt.number, event, self.rules(), at)?;
+        next.spent +=
+            array::take(&mut next.instances, place, attempt.number, event, self.rules(), at)?;
         Ok(next.counted(self, at))
     }
 
@@ -277,7 +286,7 @@ impl Chunk {
     #[must_use]
     pub fn ticked(&self, at: Timestamp) -> Chunk {
         let mut next = self.clone();
-        array::tick(&mut next.instances, self.rules(), at);
+        next.spent += array::tick(&mut next.instances, self.rules(), at);
         next.counted(self, at)
     }
 
@@ -366,6 +375,7 @@ impl Chunk {
             deadlines: &self.deadlines,
             halt: self.halt,
             at_once: self.at_once,
+            caches: self.caches,
         }
     }
 

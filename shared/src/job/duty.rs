@@ -25,6 +25,8 @@ pub enum Duty {
     },
     /// Bring a chunk's counts into its job.
     Fold,
+    /// See whether an equal of this attempt to come was run, or is being run.
+    Recall(AttemptId),
     /// Claim a slot for this attempt and launch it: the queue's business.
     Claim(AttemptId),
     /// Launch the claimed attempt, if the runtime does not know it.

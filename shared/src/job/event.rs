@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, CallbackKey, Cause, Counts, Halt, ResolvedImage, Telling};
+use super::{AttemptId, CallbackKey, Cause, Counts, Halt, Recalled, ResolvedImage, Spent, Telling};
 
 /// Something that happened, as [`super::Job::after`] takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Event {
         sequence: u64,
         /// How its instances stand.
         counts: Counts,
+        /// What its attempts used in this run.
+        spent: Spent,
     },
     /// Something happened to an attempt of an inline instance.
     Attempt(AttemptId, AttemptEvent),
@@ -103,6 +105,18 @@ pub enum AttemptEvent {
         /// The runtime's own name for it, where it has one.
         handle: Option<String>,
     },
+    /// An equal of the attempt to come is under way: it is waited for.
+    Awaits {
+        /// When to look at it again, in seconds from now, at least one.
+        again_seconds: u32,
+    },
+    /// The attempt to come has no equal that is of use: it may be claimed.
+    Leads {
+        /// What it is known by to its equals; `None` if it can have none.
+        key: Option<String>,
+    },
+    /// The result of an equal takes the place of the attempt to come.
+    Recalled(Recalled),
     /// The agent read the plan: from here on, user code runs.
     PlanRead,
     /// The process ended by itself and its outputs are being collected.
@@ -143,12 +157,16 @@ pub struct Ended {
     pub cause: Option<Cause>,
     /// Bytes of the archive, if one was stored.
     pub archive_bytes: Option<u64>,
+    /// What it used, if that was measured.
+    pub usage: Option<Usage>,
+    /// What its result is known by to its equals, if they may have it.
+    pub key: Option<String>,
 }
 
 impl Ended {
     /// An attempt that ended without its process having been seen to.
     pub fn without_exit(cause: Cause) -> Self {
-        Ended { exit: None, cause: Some(cause), archive_bytes: None }
+        Ended { exit: None, cause: Some(cause), archive_bytes: None, usage: None, key: None }
     }
 }
 
@@ -168,11 +186,28 @@ pub struct Usage {
 }
 
 impl AttemptEvent {
+    /// Whether it settles if the attempt to come is to run at all.
+    pub(super) fn recalls(&self) -> bool {
+        match self {
+            AttemptEvent::Awaits { .. }
+            | AttemptEvent::Leads { .. }
+            | AttemptEvent::Recalled(_) => true,
+            AttemptEvent::Claimed
+            | AttemptEvent::Launched { .. }
+            | AttemptEvent::PlanRead
+            | AttemptEvent::Collecting { .. }
+            | AttemptEvent::Ended(_) => false,
+        }
+    }
+
     /// Whether user code may run for it: only such an event is ever refused.
     pub(super) fn lets_run(&self) -> bool {
         match self {
             AttemptEvent::Claimed | AttemptEvent::PlanRead => true,
             AttemptEvent::Launched { .. }
+            | AttemptEvent::Awaits { .. }
+            | AttemptEvent::Leads { .. }
+            | AttemptEvent::Recalled(_)
             | AttemptEvent::Collecting { .. }
             | AttemptEvent::Ended(_) => false,
         }
@@ -189,6 +224,9 @@ impl Event {
             Event::Folded { .. } => "folded",
             Event::Attempt(_, AttemptEvent::Claimed) => "claimed",
             Event::Attempt(_, AttemptEvent::Launched { .. }) => "launched",
+            Event::Attempt(_, AttemptEvent::Awaits { .. }) => "awaits",
+            Event::Attempt(_, AttemptEvent::Leads { .. }) => "leads",
+            Event::Attempt(_, AttemptEvent::Recalled(_)) => "recalled",
             Event::Attempt(_, AttemptEvent::PlanRead) => "plan_read",
             Event::Attempt(_, AttemptEvent::Collecting { .. }) => "collecting",
             Event::Attempt(_, AttemptEvent::Ended(_)) => "ended",

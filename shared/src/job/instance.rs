@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptId, AttemptPhase, Blame, Cause, Ended, Exit, Halt, Refused, RetryRules,
+    Attempt, AttemptId, AttemptPhase, Blame, CachedFrom, Cause, Ended, Exit, Halt, Recall, Refused,
+    RetryRules,
     array::Rules,
     attempt::later,
     duty::{Due, Duty},
@@ -47,6 +48,9 @@ pub struct Instance {
     /// The earlier run that it succeeded in, if this one has not tried it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_from: Option<u32>,
+    /// What it knows of its equals, once it has looked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Recall>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
@@ -97,13 +101,19 @@ pub struct Outcome {
     /// Bytes of the last attempt's archive, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_bytes: Option<u64>,
+    /// What its result is known by to its equals, if they may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whose result it is, if it did not run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_from: Option<CachedFrom>,
 }
 
 impl Instance {
     /// An instance that has not been tried.
     pub(super) fn new(since: Timestamp) -> Self {
         let state = InstanceState::Waiting { since, not_before: None, last: None };
-        Instance { state, attempts: 0, spent: 0, faults: 0, kept_from: None }
+        Instance { state, attempts: 0, spent: 0, faults: 0, kept_from: None, recall: None }
     }
 
     /// The instance in the run after `run`: one that succeeded may stay.
@@ -140,9 +150,24 @@ impl Instance {
         }
     }
 
-    /// Whether it could be claimed now: waiting, and not in a pause.
-    pub(super) fn is_claimable(&self) -> bool {
+    /// Whether it could be claimed now: waiting, not in a pause, and not for an
+    /// equal.
+    pub(super) fn is_claimable(&self, rules: Rules<'_>) -> bool {
         matches!(self.state, InstanceState::Waiting { not_before: None, .. })
+            && (!rules.caches || matches!(self.recall, Some(Recall::Leads { .. })))
+    }
+
+    /// When its equals are to be looked for, if they are.
+    pub(super) fn recall_at(&self, rules: Rules<'_>) -> Option<Timestamp> {
+        let InstanceState::Waiting { since, not_before: None, .. } = self.state else {
+            return None;
+        };
+        match self.recall {
+            _ if !rules.caches || rules.halt.is_some() => None,
+            None => Some(since),
+            Some(Recall::Awaits { again_at, .. }) => Some(again_at),
+            Some(Recall::Leads { .. }) => None,
+        }
     }
 
     /// The instance after `event` of the attempt `number`.
@@ -158,11 +183,14 @@ impl Instance {
     ) -> Result<Instance, Refused> {
         let attempt = match self.live() {
             Some(attempt) if number == self.attempts => attempt,
-            Some(_) | None => return self.after_stray(number, event, at),
+            Some(_) | None => return self.after_stray(number, event, rules, at),
         };
         let mut next = attempt.clone();
         match event {
-            AttemptEvent::Claimed => {}
+            AttemptEvent::Claimed
+            | AttemptEvent::Awaits { .. }
+            | AttemptEvent::Leads { .. }
+            | AttemptEvent::Recalled(_) => {}
             AttemptEvent::Launched { handle } => {
                 next.phase = next.phase.max(AttemptPhase::Starting);
                 next.handle = next.handle.or_else(|| handle.clone());
@@ -190,18 +218,67 @@ impl Instance {
         &self,
         number: u32,
         event: &AttemptEvent,
+        rules: Rules<'_>,
         at: Timestamp,
     ) -> Result<Instance, Refused> {
+        let is_next = number == self.attempts + 1;
         match event {
-            AttemptEvent::Claimed if self.is_claimable() && number == self.attempts + 1 => {
+            AttemptEvent::Claimed if self.is_claimable(rules) && is_next => {
                 let live = InstanceState::Live(Attempt::new(at));
                 Ok(Instance { attempts: number, ..self.with(live) })
             }
             AttemptEvent::Claimed => Err(Refused::NotWaiting),
             AttemptEvent::PlanRead => Err(Refused::Superseded),
+            // What is not due any more was settled by another.
+            _ if event.recalls()
+                && is_next
+                && self.recall_at(rules).is_some_and(|due| due <= at) =>
+            {
+                Ok(self.recalled(number, event, at))
+            }
             AttemptEvent::Launched { .. }
+            | AttemptEvent::Awaits { .. }
+            | AttemptEvent::Leads { .. }
+            | AttemptEvent::Recalled(_)
             | AttemptEvent::Collecting { .. }
             | AttemptEvent::Ended(_) => Ok(self.clone()),
+        }
+    }
+
+    /// The instance once it is known how it stands with its equals.
+    fn recalled(&self, number: u32, event: &AttemptEvent, at: Timestamp) -> Instance {
+        match event {
+            AttemptEvent::Awaits { again_seconds } => {
+                let looks = match self.recall {
+                    Some(Recall::Awaits { looks, .. }) => looks.saturating_add(1),
+                    Some(Recall::Leads { .. }) | None => 1,
+                };
+                let again_at = later(at, (*again_seconds).max(1).into());
+                Instance { recall: Some(Recall::Awaits { again_at, looks }), ..self.clone() }
+            }
+            AttemptEvent::Leads { key } => {
+                let recall = Some(Recall::Leads { key: key.clone() });
+                // Until now it was not the queue that held it back.
+                Instance { recall, ..self.waiting_from(at) }
+            }
+            AttemptEvent::Recalled(found) => {
+                let outcome = Outcome {
+                    at,
+                    cause: None,
+                    exit: found.exit,
+                    started_at: None,
+                    archive_bytes: Some(found.archive_bytes),
+                    key: Some(found.key.clone()),
+                    cached_from: Some(found.from),
+                };
+                let state = InstanceState::Succeeded(outcome);
+                Instance { attempts: number, recall: None, ..self.with(state) }
+            }
+            AttemptEvent::Claimed
+            | AttemptEvent::Launched { .. }
+            | AttemptEvent::PlanRead
+            | AttemptEvent::Collecting { .. }
+            | AttemptEvent::Ended(_) => self.clone(),
         }
     }
 
@@ -212,9 +289,12 @@ impl Instance {
             exit: ended.exit,
             started_at: attempt.started_at,
             archive_bytes: ended.archive_bytes,
+            key: None,
+            cached_from: None,
         };
         let Some(cause) = attempt.fault(ended) else {
-            return self.with(InstanceState::Succeeded(outcome(None)));
+            let outcome = Outcome { key: ended.key.clone(), ..outcome(None) };
+            return self.with(InstanceState::Succeeded(outcome));
         };
         let mut next = self.clone();
         match cause.blame() {
@@ -288,8 +368,15 @@ impl Instance {
         let InstanceState::Waiting { .. } = self.state else {
             return self.clone();
         };
-        let outcome =
-            Outcome { at, cause: Some(cause), exit: None, started_at: None, archive_bytes: None };
+        let outcome = Outcome {
+            at,
+            cause: Some(cause),
+            exit: None,
+            started_at: None,
+            archive_bytes: None,
+            key: None,
+            cached_from: None,
+        };
         self.with(if cause.is_halt() {
             InstanceState::Stopped(outcome)
         } else {
@@ -316,8 +403,15 @@ impl Instance {
     /// patience counts only while nothing but the queue holds it back.
     pub(super) fn ticked(&self, counts: bool, rules: Rules<'_>, at: Timestamp) -> Instance {
         match &self.state {
+            InstanceState::Waiting { since, not_before, .. }
+                if self.awaits() && patience(*since, *not_before, rules) <= at =>
+            {
+                // Who has waited that long for another runs by itself.
+                let recall = Some(Recall::Leads { key: None });
+                Instance { recall, ..self.waiting_from(at) }
+            }
             InstanceState::Waiting { since, not_before, last }
-                if counts && patience(*since, *not_before, rules) <= at =>
+                if counts && !self.awaits() && patience(*since, *not_before, rules) <= at =>
             {
                 let cause = last.filter(|cause| cause.blame() == Blame::System);
                 self.dropped(cause.unwrap_or(Cause::WaitTimedOut), at)
@@ -346,6 +440,7 @@ impl Instance {
     pub(super) fn owes(&self, id: AttemptId, counts: bool, rules: Rules<'_>, out: &mut Vec<Due>) {
         match &self.state {
             InstanceState::Waiting { since, not_before, .. } => {
+                let counts = counts || self.awaits();
                 let patience = counts.then(|| patience(*since, *not_before, rules));
                 let due = not_before.or(patience);
                 out.extend(due.map(|at| Due { at, duty: Duty::Tick }));
@@ -355,8 +450,13 @@ impl Instance {
         }
     }
 
+    /// Whether an equal holds it back.
+    fn awaits(&self) -> bool {
+        matches!(self.recall, Some(Recall::Awaits { .. }))
+    }
+
     fn with(&self, state: InstanceState) -> Instance {
-        Instance { state, ..*self }
+        Instance { state, recall: self.recall.clone(), ..*self }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Counts, Halt, INLINE_INSTANCES, Instance, array, attempt::later};
+use super::{Cause, Counts, Halt, INLINE_INSTANCES, Instance, Spent, array, attempt::later};
 
 /// How many instances all tasks of a job together may keep inside its record,
 /// those of tasks with only one aside.
@@ -30,6 +30,9 @@ pub struct ChunkEntry {
     pub sequence: u64,
     /// How its instances stood then.
     pub counts: Counts,
+    /// What its attempts had used then, in this run.
+    #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+    pub spent: Spent,
 }
 
 impl Members {
@@ -129,7 +132,7 @@ impl Members {
 
 impl ChunkEntry {
     fn new(counts: Counts, since: Timestamp) -> Self {
-        ChunkEntry { spread: false, since, sequence: 0, counts }
+        ChunkEntry { spread: false, since, sequence: 0, counts, spent: Spent::default() }
     }
 
     /// Whether its item has yet to be created.

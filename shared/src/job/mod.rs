@@ -20,9 +20,11 @@ mod image;
 mod instance;
 mod members;
 mod owes;
+mod recall;
 mod record;
 mod settle;
 mod spec;
+mod spent;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +40,11 @@ pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, Pr
 pub use image::{ImageReference, ResolvedImage};
 pub use instance::{Instance, InstanceState, Outcome};
 pub use members::{ChunkEntry, Members};
+pub use recall::{CachedFrom, Recall, Recalled};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
-    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, IndexVariable, InputSpec,
-    JobSpec, Layout, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec,
-    Resources, RetryRules, Sealed, Source, TaskSpec,
+    CacheRule, CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, IndexVariable,
+    InputSpec, JobSpec, Layout, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, MadeBy, Network,
+    Origin, OutputSpec, Resources, RetryRules, Sealed, Source, TaskSpec,
 };
+pub use spent::{Spent, container_seconds};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AttemptId, Callback, Cause, ChunkEntry, Deadlines, Edge, INLINE_INSTANCES, ImageReference,
-    Instance, JobId, JobKey, JobSpec, Members, Name, ProjectId, ResolvedImage, Resources,
-    RetryRules, TaskSpec, Telling,
+    Instance, JobId, JobKey, JobSpec, MadeBy, Members, Name, ProjectId, ResolvedImage, Resources,
+    RetryRules, Spent, TaskSpec, Telling,
     array::{self, Rules},
     attempt::later,
     members::INLINE_IN_ALL,
@@ -63,6 +63,9 @@ pub struct Job {
     /// What is yet to be told besides: of this run's start, and of earlier runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untold: Vec<Telling>,
+    /// What led to it.
+    #[serde(default, skip_serializing_if = "MadeBy::is_request")]
+    pub made_by: MadeBy,
     /// Since when the job is being removed; nobody sees it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
@@ -172,10 +175,16 @@ pub struct Task {
     /// How many instances may be live at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<u32>,
+    /// Whether the result of an equal will do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub caches: bool,
     /// Where it stands.
     pub state: TaskState,
     /// Since when.
     pub since: Timestamp,
+    /// What its attempts used, those of chunks in this run aside.
+    #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+    pub spent: Spent,
     /// Its instances.
     pub members: Members,
 }
@@ -249,6 +258,7 @@ impl Job {
             },
             tells_start: spec.callback.as_ref().is_some_and(|callback| callback.started),
             untold: Vec::new(),
+            made_by: MadeBy::default(),
             deleted_at: None,
             spec: spec.is_small().then(|| Box::new(spec.clone())),
         };
@@ -307,6 +317,12 @@ impl Job {
             Members::Inline(instances) => instances.get(attempt.instance as usize),
             Members::Chunked(_) => None,
         }
+    }
+
+    /// What all its attempts used that have ended, those of earlier runs
+    /// included.
+    pub fn spent(&self) -> Spent {
+        self.tasks.iter().map(Task::spent).sum()
     }
 
     /// The live attempts in the record for which nobody answers any more at
@@ -429,10 +445,18 @@ impl Task {
             retry: spec.retry.clone(),
             deadlines: spec.deadlines,
             max_concurrent: spec.max_concurrent,
+            caches: spec.cache.is_some(),
             state: TaskState::Pending,
             since: at,
+            spent: Spent::default(),
             members: Members::new(spec.instances, room, at),
         }
+    }
+
+    /// What all its attempts used that have ended, those of earlier runs
+    /// included.
+    pub fn spent(&self) -> Spent {
+        self.spent + self.chunks().iter().map(|chunk| chunk.spent).sum()
     }
 
     /// The instances that the record holds itself; none of a wide task.
@@ -444,14 +468,15 @@ impl Task {
     }
 
     pub(super) fn rules(&self, halt: Option<Halt>) -> Rules<'_> {
-        let Task { retry, deadlines, max_concurrent, .. } = self;
-        Rules { retry, deadlines, halt, at_once: *max_concurrent }
+        let Task { retry, deadlines, max_concurrent, caches, .. } = self;
+        Rules { retry, deadlines, halt, at_once: *max_concurrent, caches: *caches }
     }
 
     /// Its instances, and apart from them the rules by which they change.
     pub(super) fn parts(&mut self, halt: Option<Halt>) -> (&mut Members, Rules<'_>) {
-        let Task { retry, deadlines, max_concurrent, members, .. } = self;
-        (members, Rules { retry, deadlines, halt, at_once: *max_concurrent })
+        let Task { retry, deadlines, max_concurrent, caches, members, .. } = self;
+        let (at_once, caches) = (*max_concurrent, *caches);
+        (members, Rules { retry, deadlines, halt, at_once, caches })
     }
 
     fn chunks(&self) -> &[ChunkEntry] {

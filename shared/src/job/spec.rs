@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, Edge, ImageReference, Name};
+use super::{AttemptId, Edge, ImageReference, JobId, Name};
 
 /// The most tasks of one job.
 pub const MAX_TASKS: usize = 1_000;
@@ -49,6 +49,9 @@ pub struct JobSpec {
     /// Who is told of the ending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CallbackSpec>,
+    /// Whether nobody is to be told, whatever the queue says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
     /// What was asked, where that was not asked of the native API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -97,6 +100,30 @@ impl JobSpec {
     /// Whether it is kept in the job's record, instead of beside it.
     pub fn is_small(&self) -> bool {
         serde_json::to_vec(self).is_ok_and(|json| json.len() <= SMALL_BYTES)
+    }
+}
+
+/// What led to a job, where that was more than a request of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeBy {
+    /// The template that it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Name>,
+    /// The trigger that submitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Name>,
+    /// The job that it was made from, with edits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<JobId>,
+    /// How many triggers led here, each by what a job before wrote.
+    #[serde(default)]
+    pub depth: u32,
+}
+
+impl MadeBy {
+    /// Whether there was nothing but the request.
+    pub fn is_request(&self) -> bool {
+        *self == MadeBy::default()
     }
 }
 
@@ -166,6 +193,21 @@ pub struct TaskSpec {
     pub retry: RetryRules,
     /// How long each stage may take.
     pub deadlines: Deadlines,
+    /// Whether a result of the same that is there already will do, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheRule>,
+}
+
+/// Which results of the same will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRule {
+    /// How old it may be, in seconds; of any age without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<u32>,
+    /// SHA-256 of what is attached to the job, by its name there: known when it
+    /// is stored, and not to be had as easily later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attached: BTreeMap<String, String>,
 }
 
 /// A variable that tells each container which of its task's it is, in numbers

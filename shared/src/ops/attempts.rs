@@ -9,15 +9,17 @@ use serde::{Deserialize, Serialize};
 use tracing::instrument;
 
 use super::{
-    destinations, record, rows,
+    destinations, recall,
+    record::{self, Found},
+    rows,
     sources::{GRANT_HOURS, Sources, expiry},
     submit,
 };
 use crate::{
     agent::{ArchiveInfo, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
-        AttemptEvent, AttemptId, AttemptKey, Cause, Ended, Event, Exit, ImageState, Instance, Job,
-        JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
+        AttemptEvent, AttemptId, AttemptKey, CachedFrom, Cause, Ended, Event, Exit, ImageState,
+        Instance, Job, JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
     },
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
@@ -61,6 +63,12 @@ pub struct AttemptRecord {
     /// Its archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveInfo>,
+    /// What its result is known by to its equals, if they may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whose result it was given in place of running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_from: Option<CachedFrom>,
     /// The end of standard output, base 64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stdout_tail: String,
@@ -160,7 +168,7 @@ pub(super) const OWN_VARIABLES: [&str; 5] = [
 
 /// The image's variables, the spec's over them, the secret ones over those,
 /// and where in its job the process is.
-fn environment(
+pub(super) fn environment(
     service: &Service,
     attempt: AttemptKey,
     task: &TaskSpec,
@@ -248,10 +256,18 @@ pub async fn report(
             None => report.archive = None,
         }
     }
+    let found = record::glance(service, attempt.job()).await?;
+    let well = report.cause.is_none() && report.archive.is_some();
+    let key = match found.as_ref().filter(|_| well) {
+        Some(found) => recall::still_known_by(service, attempt, found.job()).await?,
+        None => None,
+    };
     let ended = Ended {
         exit: report.exit,
         cause: report.cause,
         archive_bytes: report.archive.as_ref().map(|archive| archive.bytes),
+        usage: Some(report.usage),
+        key: key.clone(),
     };
     let record = AttemptRecord {
         v: 1,
@@ -265,10 +281,12 @@ pub async fn report(
         ended_at: service.platform.clock.now(),
         usage: Some(report.usage),
         archive: report.archive,
+        key,
+        cached_from: None,
         stdout_tail: tail(report.stdout_tail),
         stderr_tail: tail(report.stderr_tail),
     };
-    end(service, attempt, ended, record).await
+    end(service, attempt, found, ended, record).await
 }
 
 /// The end of an attempt that nobody reported.
@@ -290,10 +308,12 @@ pub async fn end_unreported(
         ended_at: service.platform.clock.now(),
         usage: None,
         archive: None,
+        key: None,
+        cached_from: None,
         stdout_tail: String::new(),
         stderr_tail: String::new(),
     };
-    end(service, attempt, Ended::without_exit(cause), record).await
+    end(service, attempt, None, Ended::without_exit(cause), record).await
 }
 
 /// The ends of attempts for which nobody answers any more: as a tick would have
@@ -322,6 +342,7 @@ pub(super) async fn give_up(
 async fn end(
     service: &Service,
     attempt: AttemptKey,
+    found: Option<Found>,
     ended: Ended,
     left: AttemptRecord,
 ) -> Result<(), Problem> {
@@ -340,7 +361,7 @@ async fn end(
         };
         (rows::attempt(id), rows::plain(&record))
     };
-    match record::record_after(service, attempt, &event, row).await {
+    match record::record_after(service, attempt, found, &event, row).await {
         Err(Problem::NotFound { .. }) => Ok(()),
         Ok(None) => end_as_written(service, attempt).await,
         recorded => recorded.map(|_| ()),
@@ -357,6 +378,8 @@ async fn end_as_written(service: &Service, attempt: AttemptKey) -> Result<(), Pr
         exit: left.exit,
         cause: left.told,
         archive_bytes: left.archive.map(|archive| archive.bytes),
+        usage: left.usage,
+        key: left.key,
     };
     let event = Event::Attempt(id, AttemptEvent::Ended(ended));
     match record::record(service, attempt.job(), &event).await {

@@ -12,12 +12,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
 use tracing::{debug, instrument, warn};
 
 use super::{
     attempts,
     dispatch::{self, Blocked, Claimed, Gate},
-    duties,
+    duties, recall,
     record::{self, Recorded},
     rows::{self, ChunkKey},
     slots,
@@ -35,6 +37,9 @@ use crate::{
 
 /// The most chunks of one commit.
 const SPREAD_AT_ONCE: usize = 50;
+
+/// How many instances' equals are looked for side by side.
+const RECALLS_AT_ONCE: usize = 16;
 
 /// How often a writer that keeps being overtaken tries again.
 const TRIES: u32 = 100;
@@ -67,6 +72,41 @@ impl Held {
             Some(chunk) => chunk.is_live(attempt),
             None => self.job.is_live(attempt),
         }
+    }
+
+    /// Whether the record itself holds the instance.
+    pub(super) fn is_inline(&self) -> bool {
+        self.chunk.is_none()
+    }
+
+    /// Whether equals of this attempt to come are to be looked for now.
+    pub(super) fn recalls(&self, attempt: AttemptId, now: Timestamp) -> bool {
+        let owed = match &self.chunk {
+            Some(chunk) => chunk.owes(),
+            None => self.job.owes(),
+        };
+        owed.iter().any(|due| due.at <= now && due.duty == Duty::Recall(attempt))
+    }
+
+    /// The change of the row that holds the instance, by an event of its
+    /// attempt, if that changes anything.
+    pub(super) fn change(
+        &self,
+        service: &Service,
+        attempt: AttemptId,
+        event: &AttemptEvent,
+    ) -> Result<Option<Op>, Refused> {
+        let now = service.platform.clock.now();
+        if let Some(chunk) = &self.chunk {
+            let next = chunk.after(attempt, event, now)?;
+            return Ok((next != *chunk).then(|| turns::replace(service, &self.row, &next)));
+        }
+        if self.job.chunk_of(attempt).is_some() {
+            return Ok(None);
+        }
+        let next = self.job.after(&Event::Attempt(attempt, event.clone()), now)?;
+        let change = || record::replace(service, &self.row, &next).0;
+        Ok((next != self.job).then(change))
     }
 
     /// The attempt, as who launches it takes it.
@@ -397,7 +437,11 @@ pub async fn perform(service: &Service, key: ChunkKey) -> Result<(), Problem> {
     if due.is_empty() && marked.is_some_and(|at| at <= now) {
         return record::put_off(service, &row, rows::chunk_row(&chunk)).await.map(|_| ());
     }
-    let mut failed = None;
+    let recalls = due.iter().filter_map(|due| match due.duty {
+        Duty::Recall(attempt) => Some(AttemptKey { project: key.job.project, attempt }),
+        _ => None,
+    });
+    let mut failed = recall_all(service, recalls.collect()).await.err();
     for due in due {
         debug!(job.id = %key.job.job, duty = ?due.duty, "duty");
         if let Err(problem) = perform_one(service, key, &chunk, due.duty).await {
@@ -406,6 +450,16 @@ pub async fn perform(service: &Service, key: ChunkKey) -> Result<(), Problem> {
         }
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// Looks for equals, many side by side: what comes of it goes into few writes.
+async fn recall_all(service: &Service, attempts: Vec<AttemptKey>) -> Result<(), Problem> {
+    let looks: Vec<_> = attempts
+        .into_iter()
+        .map(|attempt| async move { recall::perform(service, attempt).await.map(|_| ()) }.boxed())
+        .collect();
+    let looked: Vec<_> = stream::iter(looks).buffer_unordered(RECALLS_AT_ONCE).collect().await;
+    looked.into_iter().collect()
 }
 
 async fn perform_one(
@@ -435,8 +489,9 @@ async fn perform_one(
         },
         Duty::Stop(attempt) => duties::stop(service, &known(attempt)).await,
         Duty::Look(attempt) => duties::observe(service, &known(attempt)).await,
-        // The queue claims; the rest a job owes.
+        // The queue claims, equals were looked for before; the rest a job owes.
         Duty::Claim(_)
+        | Duty::Recall(_)
         | Duty::Resolve(_)
         | Duty::Spread { .. }
         | Duty::HaltChunk { .. }
@@ -449,8 +504,9 @@ async fn perform_one(
 ///
 /// If we die between the two, they are brought in again, which changes nothing.
 async fn fold(service: &Service, key: ChunkKey, chunk: &Chunk) -> Result<(), Problem> {
-    let (run, sequence, counts) = (chunk.run, chunk.sequence, chunk.counts());
-    let event = Event::Folded { task: key.task, chunk: key.chunk, run, sequence, counts };
+    let (task, place) = (key.task, key.chunk);
+    let (run, sequence, counts, spent) = (chunk.run, chunk.sequence, chunk.counts(), chunk.spent);
+    let event = Event::Folded { task, chunk: place, run, sequence, counts, spent };
     match record::record(service, key.job, &event).await {
         Err(Problem::NotFound { .. }) => return Ok(()),
         folded => folded?,

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{attempts::load_spec, chunks};
+use super::{attempts::load_spec, chunks, triggers};
 use crate::{
     agent::{Kept, OBJECT_BYTES, ObjectUpload, PlanObject, Stream, Upload},
     job::{AttemptId, AttemptKey, Destination, TaskSpec},
@@ -52,6 +52,7 @@ pub(super) async fn grant(
         return Err(Problem::TooLarge { what: "the object", limit: OBJECT_BYTES });
     }
     let key = key(to, id, asked.path.as_deref())?;
+    triggers::note_written(service, &held.job, (&to.bucket, &key), bytes).await?;
     let grant = Grant {
         method: GrantMethod::Put { if_absent: false, length: Some(bytes) },
         key: ObjectKey::user(attempt.project, &to.bucket, &key),

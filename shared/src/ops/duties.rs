@@ -7,7 +7,7 @@ use tracing::{debug, instrument, warn};
 use super::{
     attempts, chunks,
     dispatch::{self, Claimed},
-    images, leases, objects, record, rows,
+    images, leases, objects, recall, record, rows,
 };
 use crate::{
     job::{AttemptKey, AttemptPhase, Cause, Due, Duty, Event, ImageState, Instance, Job, JobKey},
@@ -87,6 +87,11 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
         }
         Duty::Look(attempt) => {
             observe(service, &known(job.instance(attempt), attempt_key(attempt))).await
+        }
+        Duty::Recall(attempt) => {
+            let claimed = recall::perform(service, attempt_key(attempt)).await?;
+            seen.claimed.extend(claimed);
+            Ok(())
         }
         Duty::Tick => {
             let given_up = job.given_up(service.platform.clock.now());

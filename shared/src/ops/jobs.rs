@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     job::{
-        AttemptId, Chunk, Event, ImageState, InstanceState, Job, JobId, JobKey, ProjectId, Refused,
-        Task, TaskState,
+        AttemptId, Chunk, Event, ImageState, Instance, InstanceState, Job, JobId, JobKey,
+        ProjectId, Recall, Refused, Task, TaskState,
     },
     platform::{Index, Platform, Query},
     service::Service,
@@ -40,12 +40,13 @@ pub async fn load(service: &Service, key: JobKey) -> Result<Job, Problem> {
 
 /// The job as a client sees it, with why it waits and what its only attempt said.
 pub async fn view(service: &Service, job: &Job) -> Result<JobView, Problem> {
-    let mut view = JobView::of(job);
+    let mut view = JobView::of(job).priced(job, service.config.prices);
     if job.ending().is_none() {
         view.waiting_for = waiting_for(service, job).await?;
     } else if let Some(last) = only_attempt(service, job).await? {
         view.message = last.message;
-        view.usage = last.usage.map(UsageView::from);
+        // A job of before its record told that.
+        view.usage = view.usage.or(last.usage.map(|usage| UsageView::priced(usage, None)));
     }
     Ok(view)
 }
@@ -76,10 +77,12 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
         let paused = job.tasks.iter().flat_map(Task::instances).any(|instance| {
             matches!(instance.state, InstanceState::Waiting { not_before: Some(_), .. })
         });
-        return match (wanted, paused) {
-            (true, _) => alone("image"),
-            (false, true) => alone("retry_pause"),
-            (false, false) => alone("dependency"),
+        let equal = job.tasks.iter().any(|task| open(task.state) && awaits_equal(task));
+        return match (wanted, equal, paused) {
+            (true, _, _) => alone("image"),
+            (false, true, _) => alone("cache"),
+            (false, false, true) => alone("retry_pause"),
+            (false, false, false) => alone("dependency"),
         };
     }
     let key = QueueKey::of(job);
@@ -92,6 +95,16 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
         "capacity"
     };
     Ok(Some(WaitingView { reason, position: Some(position(service, job).await?) }))
+}
+
+/// Whether instances of the task wait for their equals, as far as its job's
+/// record knows.
+fn awaits_equal(task: &Task) -> bool {
+    let waits = |instance: &Instance| {
+        let is_free = matches!(instance.state, InstanceState::Waiting { not_before: None, .. });
+        is_free && !matches!(instance.recall, Some(Recall::Leads { .. }))
+    };
+    task.caches && task.instances().iter().any(waits)
 }
 
 /// Whether the queue has no slot for the job, or for the one that is first.
@@ -356,7 +369,7 @@ pub async fn views(service: &Service, jobs: &[Job]) -> Result<Vec<JobView>, Prob
 }
 
 async fn listed(service: &Service, job: &Job) -> Result<JobView, Problem> {
-    let mut view = JobView::of(job);
+    let mut view = JobView::of(job).priced(job, service.config.prices);
     if job.ending().is_none() {
         view.waiting_for = waiting_for(service, job).await?;
     }

@@ -26,6 +26,7 @@ pub mod objects;
 pub mod output;
 pub mod projects;
 pub mod queues;
+mod recall;
 pub mod record;
 pub mod rerun;
 pub mod retry;

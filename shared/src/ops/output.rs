@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{attempts, chunks, objects::Stretch, rows::ChunkKey, turns};
+use super::{attempts, chunks, objects::Stretch, recall, rows::ChunkKey, turns};
 use crate::{
     archive::{Found, Step, Walker},
     job::{AttemptId, AttemptKey, Job, JobKey},
@@ -109,8 +109,14 @@ pub async fn stored(
     key: JobKey,
     attempt: AttemptId,
 ) -> Result<Option<Stretch>, Problem> {
-    let object = ObjectKey::archive(AttemptKey { project: key.project, attempt });
-    Stretch::whole(service, &object).await
+    let own = AttemptKey { project: key.project, attempt };
+    if let Some(archive) = Stretch::whole(service, &ObjectKey::archive(own)).await? {
+        return Ok(Some(archive));
+    }
+    match attempts::load(service, attempt).await?.and_then(|left| left.cached_from) {
+        Some(from) => Stretch::whole(service, &recall::object(own, Some(from))).await,
+        None => Ok(None),
+    }
 }
 
 /// Why there is no archive.

@@ -72,18 +72,20 @@ pub async fn record_on(
 
 /// The same of an attempt's event, with a row that is written before the job
 /// is: `first` is given the attempt's instance before and after, and is asked
-/// only if something changes. `None` if that row is there already, and nothing
+/// only if something changes; `read` is the job, if it was read a moment ago.
+/// `None` if that row is there already, and nothing
 /// was changed.
 pub async fn record_after(
     service: &Service,
     attempt: AttemptKey,
+    read: Option<Found>,
     event: &AttemptEvent,
     first: impl Fn(Option<&Instance>, Option<&Instance>) -> (Key, Wanted) + Send + Sync + 'static,
 ) -> Result<Option<Recorded>, Problem> {
     let (key, id) = (attempt.job(), attempt.attempt);
     let event = Event::Attempt(id, event.clone());
     let of_job = |before: &Job, after: &Job| Some(first(before.instance(id), after.instance(id)));
-    match try_until(service, key, None, &event, of_job).await? {
+    match try_until(service, key, read, &event, of_job).await? {
         Once::Recorded(recorded) => Ok(Some(*recorded)),
         Once::InChunk(found, _, event) => {
             let Found { row, job, .. } = *found;
@@ -100,10 +102,22 @@ fn outrun(key: JobKey) -> Problem {
 }
 
 /// A job, and how old the news of it may be.
-struct Found {
+pub struct Found {
     row: Row,
     job: Job,
     as_of: AsOf,
+}
+
+impl Found {
+    /// The job.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+}
+
+/// The job as it was a moment ago: the cheaper read.
+pub async fn glance(service: &Service, key: JobKey) -> Result<Option<Found>, Problem> {
+    found(service, key, AsOf::Lately).await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::{attempts, callbacks, images, jobs, submit, templates};
+use super::{attempts, callbacks, images, jobs, recall, submit, templates};
 use crate::{
     job::{
         Destination, Job, JobId, JobKey, JobSpec, Network, OutputSpec, ProjectId, Source, TaskSpec,
@@ -54,7 +54,7 @@ pub async fn submission(
     let request = request(service, &job).await?;
     let merged = Value::Object(edited(request, edits)).to_string();
     let mut submission = whole(service, merged.as_bytes())?;
-    submission.from = Some(from);
+    submission.made_by.from = Some(from);
     Ok(submission)
 }
 
@@ -111,6 +111,7 @@ async fn task_request(
         let mode = input.mode.map(|mode| format!("{mode:o}"));
         json!({ "path": input.path, "source": source(spec, &input.source), "mode": mode })
     });
+    let cache = task.cache.as_ref().map(|rule| json!({ "max_age_seconds": rule.max_age_seconds }));
     let after = task
         .after
         .iter()
@@ -147,6 +148,7 @@ async fn task_request(
         "waiting_seconds": deadlines.waiting,
         "starting_seconds": deadlines.starting,
         "collecting_seconds": deadlines.collecting,
+        "cache": cache,
     }))
 }
 
@@ -201,7 +203,11 @@ pub(super) async fn copy_attached(
             let kept = format!("kept-{place}-{nth}");
             let put = Put { length: Some(stored.info.size), ..Put::default() };
             let new = ObjectKey::attached(to, &kept);
-            service.platform.objects.put(&new, stored.body, put).await?;
+            let (body, digest) = recall::summed(stored.body);
+            service.platform.objects.put(&new, body, put).await?;
+            if let Some(rule) = &mut task.cache {
+                rule.attached.insert(kept.clone(), digest.told());
+            }
             *source = Source::Attached(kept);
         }
     }

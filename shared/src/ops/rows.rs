@@ -11,11 +11,13 @@
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
 //! | queue, image, shelf, template, access key | `<project>` | `queue#…`, `image#…`, `shelf#…`, `template#…`, `key#…` |
 //! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
+//! | which job wrote an object | `origin#<project>#<bucket>/<key>` | `origin` |
 //! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
 //! | what a dialect keeps of a project, or of a job | `<project>`, or `job#<job>` | `note#<api>#<kind>#<id>` |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
 //! | lease of stored objects | `leases#<project>` | the job's or upload's id |
+//! | who leads those that run the same | `result#<project>#<key>` | `result` |
 
 use std::collections::BTreeMap;
 
@@ -212,6 +214,11 @@ pub fn misfire(project: ProjectId, name: &Name) -> Key {
     Key::new(project.to_string(), format!("misfire#{name}"))
 }
 
+/// Which job wrote a user's object last.
+pub fn origin(project: ProjectId, bucket: &Name, key: &str) -> Key {
+    Key::new(format!("origin#{project}#{bucket}/{key}"), "origin")
+}
+
 /// When a trigger's time comes.
 pub fn schedule(project: ProjectId, name: &Name) -> Key {
     Key::new(format!("schedules#{project}"), name.to_string())
@@ -240,6 +247,11 @@ pub fn project(id: ProjectId) -> Key {
 /// A lease of stored objects.
 pub fn lease(project: ProjectId, id: &str) -> Key {
     Key::new(format!("leases#{project}"), id)
+}
+
+/// Who leads all attempts that run the same, by their key.
+pub fn result(project: ProjectId, key: &str) -> Key {
+    Key::new(format!("result#{project}#{key}"), "result")
 }
 
 /// Whether what is at `key` is a lease.

@@ -12,7 +12,7 @@ use tracing::{info, instrument};
 use super::{
     callbacks, images, leases, objects,
     queues::{self, Queue},
-    record, rerun,
+    recall, record, rerun,
     rows::{self, QueueKey},
 };
 use crate::{
@@ -77,13 +77,14 @@ pub async fn submit(
     service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
     let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
     let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
-    rerun::copy_attached(service, submission.from, key, &mut submission.spec).await?;
+    rerun::copy_attached(service, submission.made_by.from, key, &mut submission.spec).await?;
     attach_inline(service, key, &mut submission.spec).await?;
     if let Some(stdin) = stdin {
         digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
     }
     let request = hex(digest);
-    let job = Job::new(key, &submission.spec, key.job.created_at());
+    let made_by = submission.made_by;
+    let job = Job { made_by, ..Job::new(key, &submission.spec, key.job.created_at()) };
     let wanted = rows::new_job_row(&job, clock.now(), service.platform.table.mark_slack());
     let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, wanted)];
     if job.spec.is_none() {
@@ -238,6 +239,9 @@ async fn attach_inline(service: &Service, key: JobKey, spec: &mut JobSpec) -> Re
                 .decode(text.as_bytes())
                 .map_err(|error| Problem::internal(format!("inline input: {error}")))?;
             let name = format!("input-{place}-{nth}");
+            if let Some(rule) = &mut task.cache {
+                rule.attached.insert(name.clone(), recall::digest(&bytes));
+            }
             let object = ObjectKey::attached(key, &name);
             service.platform.objects.put(&object, one_chunk(bytes), Put::default()).await?;
             *source = Source::Attached(name);
@@ -257,9 +261,13 @@ async fn attach_stdin(
 ) -> Result<Sha256, Problem> {
     let summed = Arc::new(Mutex::new(digest));
     let passing = Arc::clone(&summed);
-    let body = stdin.inspect_ok(move |bytes| lock(&passing).update(bytes)).boxed();
+    let (body, own) = recall::summed(stdin);
+    let body = body.inspect_ok(move |bytes| lock(&passing).update(bytes)).boxed();
     let object = ObjectKey::attached(key, "stdin");
     service.platform.objects.put(&object, body, Put::default()).await?;
+    if let Some(rule) = &mut spec.tasks[0].cache {
+        rule.attached.insert("stdin".into(), own.told());
+    }
     spec.tasks[0].stdin = Some(Source::Attached("stdin".into()));
     let digest = lock(&summed).clone();
     Ok(digest)

@@ -9,8 +9,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{attempts, duties::chain, images, queues::Queue, submit};
 use crate::{
-    job::{Cause, ImageReference, JobSpec, Name, ProjectId, ResolvedImage, TaskSpec},
-    platform::{Charge, ResolveError},
+    job::{Cause, ImageReference, JobSpec, Name, ProjectId, ResolvedImage, Resources, TaskSpec},
+    platform::ResolveError,
     service::Service,
     wire::{Problem, submit::Submission},
 };
@@ -42,6 +42,15 @@ pub struct TaskTrial {
     pub env: Vec<String>,
     /// What each of its containers would be charged; or why there can be none.
     pub charge: Result<Option<Charge>, String>,
+}
+
+/// What a container costs while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// What is paid for: the size that is sold, not less than what was asked.
+    pub sold: Resources,
+    /// In millionths of a US dollar an hour, where that is known.
+    pub micro_usd_an_hour: Option<u64>,
 }
 
 /// Why an image cannot be used.
@@ -85,9 +94,19 @@ fn trial(
     TaskTrial {
         argv: image.as_ref().map(argv).unwrap_or_default(),
         env: env.into_iter().collect(),
-        charge: service.platform.runtime.charge(task.resources),
+        charge: charge(service, task.resources),
         image,
     }
+}
+
+/// What a container costs that may use so much, where it costs something; or
+/// why there can be none.
+fn charge(service: &Service, asked: Resources) -> Result<Option<Charge>, String> {
+    let sold = service.platform.runtime.sold(asked)?;
+    let prices = service.config.prices;
+    let charge =
+        |sold| Charge { sold, micro_usd_an_hour: prices.map(|prices| prices.an_hour(sold)) };
+    Ok(sold.map(charge))
 }
 
 /// An image by its reference, and the registered image that it was named by.

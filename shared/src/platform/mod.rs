@@ -21,8 +21,8 @@ pub use objects::{
 };
 pub use outbox::{Message, NoOutbox, Outbox, OutboxError, Receipt, Recipient};
 pub use runtime::{
-    Admission, Charge, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError,
-    Runtime, RuntimeError, Sighting,
+    Admission, Known, Launch, Launched, NoRuntime, RegistryCredentials, ResolveError, Runtime,
+    RuntimeError, Sighting,
 };
 pub use set::{SetLimit, SetSize};
 pub use table::{

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 
 use super::Source;
-use crate::job::{AttemptKey, JobKey, Name, ProjectId};
+use crate::job::{AttemptId, AttemptKey, JobKey, Name, ProjectId};
 
 /// Bytes as they come. An error ends the stream.
 pub type ByteStream = BoxStream<'static, Result<Bytes, std::io::Error>>;
@@ -58,6 +58,13 @@ impl ObjectKey {
     pub fn archive(attempt: AttemptKey) -> Self {
         let AttemptKey { project, attempt } = attempt;
         ObjectKey(format!("{project}/job/{}/{attempt}.tar", attempt.job))
+    }
+
+    /// What an attempt was given in place of running: a copy of what another
+    /// brought home.
+    pub fn given(attempt: AttemptKey, from: AttemptId) -> Self {
+        let AttemptKey { project, attempt } = attempt;
+        ObjectKey(format!("{project}/job/{}/{attempt}={from}.tar", attempt.job))
     }
 
     /// What a caller sent along with a job, by its name there.

@@ -87,15 +87,6 @@ pub enum Admission {
     TooLarge(String),
 }
 
-/// What the platform charges for a container while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// What is paid for: the size that is sold, not less than what was asked.
-    pub sold: Resources,
-    /// In millionths of a US dollar an hour, as listed.
-    pub micro_usd_an_hour: u64,
-}
-
 /// What the runtime sees of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
@@ -189,9 +180,9 @@ pub trait Runtime: Send + Sync {
     /// stay until they are forgotten.
     async fn list(&self) -> Result<Vec<AttemptKey>, RuntimeError>;
 
-    /// What a container that may use so much is charged, where that costs
-    /// something; or why there can be none, ever.
-    fn charge(&self, _: Resources) -> Result<Option<Charge>, String> {
+    /// The size that a container which may use so much is paid for as, where
+    /// that costs something; or why there can be none, ever.
+    fn sold(&self, _: Resources) -> Result<Option<Resources>, String> {
         Ok(None)
     }
 

@@ -18,7 +18,7 @@ use crate::{
 pub const SECRET_PREFIX: &str = "whsec_";
 
 /// The word that stands for no callback at all.
-const NOBODY: &str = "no";
+pub const NOBODY: &str = "no";
 
 /// Who is told, and how.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]

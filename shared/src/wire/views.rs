@@ -7,9 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    fargate::{Prices, dollars},
     job::{
-        Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, Phase, Resources, Task,
-        TaskState, Usage,
+        Cause, Counts, Ending, Exit, Halt, ImageState, InstanceState, Job, MadeBy, Phase,
+        Resources, Spent, Task, TaskState, Usage,
     },
     ops::{images::RegisteredImage, keys::KeyRecord, queues::Queue},
     platform::SetSize,
@@ -52,9 +53,16 @@ pub struct JobView {
     /// What else is known of its failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The attempt, of another job, whose result it was given in place of
+    /// running, for a job of one container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_from: Option<String>,
     /// Labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// What led to it, where that was more than a request of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeByView>,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -74,7 +82,8 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
-    /// What it used, for a job of one container that has ended.
+    /// What its containers used together that have ended, those of failed
+    /// attempts and of earlier runs included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
     /// How telling its caller stands, if somebody is to be told.
@@ -84,10 +93,39 @@ pub struct JobView {
     pub links: LinksView,
 }
 
+/// What led to a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeByView {
+    /// The template that it is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The trigger that submitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    /// The job that it was made from, with edits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// How many triggers led here, each by an object that a job before wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
+}
+
+impl MadeByView {
+    fn of(made_by: &MadeBy) -> Option<Self> {
+        let MadeBy { template, trigger, from, depth } = made_by;
+        (!made_by.is_request()).then(|| MadeByView {
+            template: template.as_ref().map(ToString::to_string),
+            trigger: trigger.as_ref().map(ToString::to_string),
+            from: from.map(|from| from.to_string()),
+            depth: (*depth > 0).then_some(*depth),
+        })
+    }
+}
+
 /// Why a job waits.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WaitingView {
-    /// `dependency image retry_pause queue_paused queue_limit capacity`.
+    /// `dependency image cache retry_pause queue_paused queue_limit capacity`.
     pub reason: &'static str,
     /// How many jobs start before it: exact to 100, then `100+`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +151,9 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, u32>)]
     pub causes: BTreeMap<Cause, u32>,
+    /// What its containers used together, as for the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageView>,
 }
 
 /// How many instances stand where.
@@ -130,8 +171,8 @@ pub struct CountsView {
     pub stopped: u32,
 }
 
-/// What an attempt used.
-#[derive(Debug, Serialize, ToSchema)]
+/// What an attempt used, or all attempts of a task or of a job together.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct UsageView {
     /// From the process's start to its end, in milliseconds.
     pub wall_ms: u64,
@@ -143,6 +184,10 @@ pub struct UsageView {
     pub input_bytes: u64,
     /// Bytes of the archive.
     pub output_bytes: u64,
+    /// What the containers would have cost on Fargate, in US dollars, by the
+    /// installation's prices: an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_on_fargate: Option<f64>,
 }
 
 /// Where to go from a job.
@@ -223,13 +268,17 @@ impl JobView {
             cause: alone.and_then(|outcome| outcome.cause),
             retryable: alone.and_then(|outcome| outcome.cause).map(Cause::retryable),
             message: None,
+            cached_from: alone
+                .and_then(|outcome| outcome.cached_from)
+                .map(|from| from.attempt.to_string()),
             tags: job.tags.clone(),
+            made_by: MadeByView::of(&job.made_by),
             created_at: job.id.created_at(),
             started_at: job.started_at,
             ended_at: job.ending().map(|(_, at)| at),
             deadline_at: job.deadline().filter(|_| job.ending().is_none()),
             expires_at: job.expiry(),
-            usage: None,
+            usage: UsageView::of(job.spent(), None),
             callback: CallbackStateView::of(job),
             links: LinksView {
                 own: format!("/v1/jobs/{id}"),
@@ -239,6 +288,21 @@ impl JobView {
             },
             id,
         }
+    }
+}
+
+impl JobView {
+    /// The job with what it would have cost by these prices; what is larger
+    /// than anything that is sold has none.
+    #[must_use]
+    pub fn priced(mut self, job: &Job, prices: Option<Prices>) -> Self {
+        let cost = |task: &Task| prices?.of(task.resources, task.spent().container_seconds);
+        let costs: Vec<Option<u64>> = job.tasks.iter().map(cost).collect();
+        for (view, (task, cost)) in self.tasks.iter_mut().zip(job.tasks.iter().zip(&costs)) {
+            view.usage = UsageView::of(task.spent(), *cost);
+        }
+        self.usage = UsageView::of(job.spent(), costs.into_iter().sum());
+        self
     }
 }
 
@@ -267,6 +331,7 @@ impl TaskView {
             },
             instances: task.members.counts().into(),
             causes,
+            usage: UsageView::of(task.spent(), None),
         }
     }
 }
@@ -283,14 +348,22 @@ impl From<Counts> for CountsView {
     }
 }
 
-impl From<Usage> for UsageView {
-    fn from(usage: Usage) -> Self {
+impl UsageView {
+    /// What was used, and what that cost, in millionths of a US dollar; `None`
+    /// of nothing.
+    pub fn of(spent: Spent, cost: Option<u64>) -> Option<Self> {
+        (!spent.is_nothing()).then(|| UsageView::priced(spent.usage, cost))
+    }
+
+    /// The same of one attempt's measures.
+    pub fn priced(usage: Usage, cost: Option<u64>) -> Self {
         UsageView {
             wall_ms: usage.wall_ms,
             cpu_ms: usage.cpu_ms,
             peak_memory_bytes: usage.peak_memory_bytes,
             input_bytes: usage.input_bytes,
             output_bytes: usage.output_bytes,
+            usd_on_fargate: cost.map(dollars),
         }
     }
 }

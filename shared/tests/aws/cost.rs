@@ -209,6 +209,7 @@ impl Metered {
             longest_wait_seconds: 26,
             pic_process_image: "tarpon/pic-process".into(),
             message_queues: Vec::new(),
+            prices: None,
         };
         let service = Service {
             platform,

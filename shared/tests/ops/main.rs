@@ -4,6 +4,7 @@
 
 mod arrays;
 mod backlog;
+mod caches;
 mod callbacks;
 mod deadlines;
 mod layouts;

@@ -1,10 +1,11 @@
 //! A job that is made from another.
 
+use serde_json::json;
 use shared::{
     conformance::memory::World,
-    job::{Job, JobId, JobSpec},
-    ops::{attempts, images, jobs, rerun, rows, submit},
-    wire::Problem,
+    job::{Callback, Job, JobId, JobSpec, Name},
+    ops::{attempts, images, jobs, queues, rerun, rows, submit},
+    wire::{Problem, callback::CallbackChoice, views::JobView},
 };
 
 async fn submit(world: &World, json: &str) -> Result<Job, Problem> {
@@ -43,7 +44,8 @@ const EVERYTHING: &str = r#"{
          "timeout_seconds": 10, "grace_seconds": 2, "waiting_seconds": 30,
          "starting_seconds": 20, "collecting_seconds": 40},
         {"name": "then", "image": "b", "after": [{"task": "first", "when": "finished"}],
-         "stdin": {"task": {"name": "first", "member": "out/x", "instance": 2}}}
+         "stdin": {"task": {"name": "first", "member": "out/x", "instance": 2}},
+         "cache": {"max_age_seconds": 60}}
     ]
 }"#;
 
@@ -134,4 +136,33 @@ async fn a_registered_image_is_named_again_unless_the_name_is_gone() {
     images::delete(service, project, &name()).await.unwrap();
     let (reference, registered) = (image().await.reference, image().await.registered);
     assert_eq!((reference.as_str(), registered), ("r.example.org/w:1", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_was_told_of_nobody_is_told_of_again() {
+    let world = World::new().await;
+    let default = rows::QueueKey { project: world.project, name: "default".parse().unwrap() };
+    let callback = CallbackChoice::parse(Some(json!({"url": "https://a.b/c"}))).unwrap();
+    let change = queues::QueueChange { callback, ..Default::default() };
+    queues::put(&world.service, &default, change).await.unwrap();
+    let muted = world.submit(r#"{"image": "a", "callback": "no"}"#).await;
+    let again = submit(&world, &format!(r#"{{"from": "{}"}}"#, muted.id)).await.unwrap();
+    assert_eq!(again.callback, Callback::Unwanted);
+    let told = format!(r#"{{"from": "{}", "callback": null}}"#, muted.id);
+    let told = submit(&world, &told).await.unwrap();
+    assert_eq!(told.callback, Callback::Wanted, "unless that is edited");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_says_what_it_was_made_of() {
+    let world = World::new().await;
+    world.template("t", json!({"job": {"image": "a"}})).await;
+    let first = submit(&world, r#"{"template": "t"}"#).await.unwrap();
+    assert_eq!(first.made_by.template.as_ref().map(Name::as_str), Some("t"));
+    let second = submit(&world, &format!(r#"{{"from": "{}"}}"#, first.id)).await.unwrap();
+    let view = jobs::view(&world.service, &second).await.unwrap();
+    let view = serde_json::to_value(&view).unwrap();
+    assert_eq!(view["made_by"], json!({"from": first.id.to_string()}));
+    let plain = world.submit(r#"{"image": "a"}"#).await;
+    assert!(JobView::of(&plain).made_by.is_none());
 }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
     conformance::memory::World,
-    job::Name,
+    job::{Job, Name},
     ops::{
         rows, sweep,
         templates::{self, Draft},
-        triggers::{self, Standing},
+        triggers::{self, ObjectCreated, Standing},
     },
     platform::{Clock, Table},
     service::Limits,
@@ -165,4 +165,41 @@ async fn a_time_for_which_there_is_no_room_waits_for_it() {
     world.service.backlog = Arc::default();
     world.settle().await;
     assert_eq!(jobs(&world).len(), 1);
+}
+
+/// A job of the trigger writes the object; what comes of that.
+async fn written(world: &World, by: &Job, key: &str, times: u64) -> Vec<triggers::Fired> {
+    let bucket: Name = "box".parse().unwrap();
+    triggers::note_written(&world.service, by, (&bucket, key), 7).await.unwrap();
+    let created = ObjectCreated {
+        project: world.project,
+        bucket,
+        key: key.to_owned(),
+        size: 7,
+        etag: "e".to_owned(),
+        id: times.to_string(),
+        at: world.memory.clock.now(),
+    };
+    triggers::on_object(&world.service, &created).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn triggers_that_go_round_in_a_circle_are_stopped_and_say_so() {
+    let world = World::new().await;
+    template(&world, json!({"image": "a"})).await;
+    trigger(&world, json!({"on": {"object": {"bucket": "box"}}, "template": "t"})).await;
+    let mut job = world.submit(r#"{"image": "a"}"#).await;
+    for times in 0..17 {
+        let fired = written(&world, &job, "x", times).await;
+        job = world.job(*fired[0].outcome.as_ref().unwrap()).await;
+        assert_eq!(u64::from(job.made_by.depth), times);
+        assert_eq!(job.made_by.trigger, Some(name()));
+    }
+    let stopped = written(&world, &job, "x", 17).await;
+    assert!(stopped[0].outcome.as_ref().unwrap_err().contains("circle"), "{stopped:?}");
+    assert!(standing(&world).await.failed.unwrap().error.contains("circle"));
+
+    let other = world.submit(r#"{"image": "a"}"#).await;
+    let fired = written(&world, &other, "y", 18).await;
+    assert!(fired[0].outcome.is_ok(), "what was written otherwise starts anew");
 }

@@ -30,11 +30,15 @@ pub enum Sabotage {
     NoLeases,
     /// The minute's sweep never comes.
     NoSweeps,
+    /// The outbox says that it has delivered, and has not.
+    NobodyTold,
+    /// Who leads those that run the same is not written down.
+    NoLeaders,
 }
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Sabotage; 12] = [
+    pub const ALL: [Sabotage; 14] = [
         Sabotage::SlotsFirst,
         Sabotage::NoLimit,
         Sabotage::LostUpdates,
@@ -47,5 +51,7 @@ impl Sabotage {
         Sabotage::MixedProjects,
         Sabotage::NoLeases,
         Sabotage::NoSweeps,
+        Sabotage::NobodyTold,
+        Sabotage::NoLeaders,
     ];
 }

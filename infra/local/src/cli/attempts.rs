@@ -79,7 +79,9 @@ fn row(json: &Value, now: Timestamp) -> Result<[String; 8], Failure> {
         (Some("exited"), Some(code), _) => format!("exit code {code}"),
         (Some(cause), _, Some(message)) => format!("{}: {message}", words(cause)),
         (Some(cause), _, None) => words(cause),
-        (None, _, _) => String::new(),
+        (None, _, _) => {
+            attempt.cached_from.map(|from| format!("result of {from}")).unwrap_or_default()
+        }
     };
     Ok([
         attempt.run.to_string(),

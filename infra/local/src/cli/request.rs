@@ -147,6 +147,19 @@ pub struct JobArgs {
     #[arg(long, value_name = "N", help_heading = "Container")]
     pub retry: Option<u32>,
 
+    /// Take the result of an equal job that is there already, or is about to be,
+    /// in place of running: of any age, or no older than so long. Inputs above
+    /// 64 KiB are new uploads each time: name objects then
+    #[arg(
+        long,
+        value_name = "MAX_AGE",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = values::seconds,
+        help_heading = "Container"
+    )]
+    pub cache: Option<Option<u32>>,
+
     /// What the process reads on standard input (`-` is ours)
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub stdin: Option<PathBuf>,
@@ -283,6 +296,11 @@ impl JobArgs {
         set(&mut fields, "resources", (!resources.is_empty()).then_some(resources));
         let retry = self.retry.map(|more| json!({ "max_attempts": u64::from(more) + 1 }));
         set(&mut fields, "retry", retry);
+        let cache = self.cache.map(|most| match most {
+            None => json!(true),
+            Some(seconds) => json!({ "max_age_seconds": seconds }),
+        });
+        set(&mut fields, "cache", cache);
         set_all(&mut fields, "env", resolve(&self.env, &environment)?);
         set_all(&mut fields, "secret_env", resolve(&self.secret_env, &environment)?);
         Ok(fields)
@@ -388,7 +406,7 @@ mod tests {
         let words = "hello --name n --queue q --callback https://a.b/c --priority -5 --tag a=b --deadline 1h \
              --client-token t --cpu 0.5 --memory 1g --env A=1 --env SET --secret-env B=2 \
              --entrypoint sh --entrypoint -c --user 1:2 --workdir /w --network none --read-only \
-             --timeout 10m --grace 5s --retry 2 --stdout-to b/o --stderr-to b/e -- echo --x";
+             --timeout 10m --grace 5s --retry 2 --cache=1h --stdout-to b/o --stderr-to b/e -- echo --x";
         let words: Vec<&str> = words.split_whitespace().collect();
         assert_eq!(
             built(&words).await.unwrap(),
@@ -400,6 +418,7 @@ mod tests {
                 "env": {"A": "1", "SET": "here"}, "secret_env": {"B": "2"},
                 "user": "1:2", "workdir": "/w", "network": "none", "read_only_root": true,
                 "timeout_seconds": 600, "grace_seconds": 5, "retry": {"max_attempts": 3},
+                "cache": {"max_age_seconds": 3600},
                 "outputs": ["/tmp/result"], "stdout_to": "b/o", "stderr_to": "b/e",
             })
         );
@@ -416,6 +435,7 @@ mod tests {
         assert_eq!(job["env"], json!({"A": "1", "B": "3"}));
         assert_eq!(job["resources"], json!({"cpu": 1, "memory_mib": 64}));
         assert_eq!(job["image"], "a");
+        assert_eq!(built(&["--cache", "a"]).await.unwrap()["cache"], true);
     }
 
     #[tokio::test]

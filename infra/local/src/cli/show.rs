@@ -10,7 +10,7 @@ use super::{
     problem::Failure,
     table::{ago, between, bytes, clean, span},
     verdict,
-    views::{Counts, Job, Task, words},
+    views::{Counts, Job, MadeBy, Task, words},
     watch,
 };
 
@@ -58,6 +58,7 @@ fn render(job: &Job, now: Timestamp) -> String {
     }
     let tags: Vec<String> = job.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     line("tags", clean(&tags.join("  ")));
+    line("made by", job.made_by.as_ref().map(MadeBy::words).unwrap_or_default());
     let moment =
         |at: Timestamp| format!("{} ({})", at.strftime("%Y-%m-%d %H:%M:%SZ"), ago(at, now));
     line("created", job.created_at.map(moment).unwrap_or_default());
@@ -72,18 +73,31 @@ fn render(job: &Job, now: Timestamp) -> String {
     if let Some(code) = job.exit_code {
         line("exit code", code.to_string());
     }
+    line("result of", job.cached_from.as_deref().map(clean).unwrap_or_default());
     if let Some(usage) = &job.usage {
         let ran = format!("{} wall, {} CPU", span(usage.wall_ms), span(usage.cpu_ms));
         let memory = bytes(usage.peak_memory_bytes);
         line("used", format!("{ran}, {memory} memory at most"));
         let (input, output) = (bytes(usage.input_bytes), bytes(usage.output_bytes));
         line("moved", format!("{input} in, {output} out"));
+        line("cost", usage.usd_on_fargate.map(cost).unwrap_or_default());
     }
     for task in &job.tasks {
         line("task", task_line(task));
         line("", task.image_digest.as_deref().map(clean).unwrap_or_default());
     }
     text
+}
+
+/// An estimate, to two digits that count.
+fn cost(usd: f64) -> String {
+    let digits = match usd {
+        _ if usd >= 0.1 || usd == 0.0 => 2,
+        _ if usd >= 0.01 => 3,
+        _ if usd >= 0.001 => 4,
+        _ => 6,
+    };
+    format!("about ${usd:.digits$} on Fargate")
 }
 
 fn task_line(task: &Task) -> String {
@@ -121,12 +135,13 @@ mod tests {
         let job: Job = serde_json::from_str(
             r#"{"id":"job-1","name":"n","queue":"default","priority":3,"state":"failed","run":2,
                 "exit_code":3,"cause":"exited","retryable":true,"tags":{"a":"b"},
+                "made_by":{"trigger":"t","template":"x"},
                 "created_at":"2026-01-01T00:00:00Z","started_at":"2026-01-01T00:00:01Z",
                 "ended_at":"2026-01-01T00:00:03Z",
                 "tasks":[{"name":"main","state":"failed","image":"hello","image_digest":"sha256:1",
                     "instances":{"failed":1}}],
                 "usage":{"wall_ms":1500,"cpu_ms":200,"peak_memory_bytes":1048576,
-                    "input_bytes":5,"output_bytes":2048}}"#,
+                    "input_bytes":5,"output_bytes":2048,"usd_on_fargate":0.000206}}"#,
         )
         .unwrap();
         let now = "2026-01-01T00:01:03Z".parse().unwrap();
@@ -139,6 +154,7 @@ mod tests {
              queue      default, priority 3\n  \
              run        2\n  \
              tags       a=b\n  \
+             made by    trigger t, template x\n  \
              created    2026-01-01 00:00:00Z (1m ago)\n  \
              started    2026-01-01 00:00:01Z (1m ago)\n  \
              ended      2026-01-01 00:00:03Z (1m ago)\n  \
@@ -146,6 +162,7 @@ mod tests {
              exit code  3\n  \
              used       1.5s wall, 0.2s CPU, 1.0 MiB memory at most\n  \
              moved      5 B in, 2.0 KiB out\n  \
+             cost       about $0.000206 on Fargate\n  \
              task       main  failed  hello\n  \
              \x20          sha256:1\n"
         );

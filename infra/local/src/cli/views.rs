@@ -24,13 +24,35 @@ pub struct Job {
     pub cause: Option<String>,
     pub retryable: Option<bool>,
     pub message: Option<String>,
+    pub cached_from: Option<String>,
     pub tags: BTreeMap<String, String>,
+    pub made_by: Option<MadeBy>,
     pub created_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub deadline_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub usage: Option<Usage>,
+}
+
+/// What led to a job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MadeBy {
+    pub template: Option<String>,
+    pub trigger: Option<String>,
+    pub from: Option<String>,
+}
+
+impl MadeBy {
+    /// The same in a few words.
+    pub fn words(&self) -> String {
+        let named = [("trigger", &self.trigger), ("template", &self.template), ("", &self.from)];
+        let named = named.into_iter().filter_map(|(what, name)| Some((what, name.as_deref()?)));
+        let said: Vec<_> =
+            named.map(|(what, name)| format!("{what} {}", clean(name)).trim().to_owned()).collect();
+        said.join(", ")
+    }
 }
 
 /// Why a job waits.
@@ -73,6 +95,7 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     pub input_bytes: u64,
     pub output_bytes: u64,
+    pub usd_on_fargate: Option<f64>,
 }
 
 impl Counts {
@@ -121,6 +144,7 @@ impl Waiting {
         match self.reason.as_str() {
             "dependency" => "waiting for another task".to_owned(),
             "image" => "waiting for its image".to_owned(),
+            "cache" => "waiting for the same, which is under way".to_owned(),
             "retry_pause" => "pausing before another attempt".to_owned(),
             "queue_paused" => "the queue is paused".to_owned(),
             "queue_limit" => "the queue is full".to_owned(),
@@ -150,6 +174,7 @@ pub struct Attempt {
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub archive: Option<Archive>,
+    pub cached_from: Option<String>,
 }
 
 /// A stored archive.

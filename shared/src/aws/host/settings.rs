@@ -2,6 +2,8 @@
 
 use tracing_subscriber::filter::Targets;
 
+use crate::fargate::Prices;
+
 /// The variables that the host itself reads.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -19,6 +21,10 @@ pub(super) struct Settings {
     /// `TARPON_CALLBACK_QUEUES`: the ARNs, joined by commas, of the message
     /// queues that callbacks may go into; none without it.
     pub message_queues: Vec<String>,
+    /// `TARPON_PRICES`: US dollars an hour for a CPU and for a GiB of memory,
+    /// joined by a comma, or `none` where nobody can tell, as on Spot; as
+    /// listed for x86-64 in us-east-1 without it.
+    pub prices: Option<Prices>,
     /// `TARPON_LOG`: what is logged, such as `info` or `info,shared=debug`;
     /// `info` without it.
     pub log: Targets,
@@ -134,6 +140,7 @@ impl Settings {
                 .required("TARPON_PIC_PROCESS_IMAGE")
                 .unwrap_or_else(|_| "tarpon/pic-process".into()),
             message_queues: from.listed("TARPON_CALLBACK_QUEUES"),
+            prices: prices(from.required("TARPON_PRICES").ok())?,
             log: log.parse().map_err(|error| BadVariable {
                 name: "TARPON_LOG",
                 why: format!("is `{log}`, which cannot be read: {error}"),
@@ -194,6 +201,17 @@ fn listed(text: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
+fn prices(text: Option<String>) -> Result<Option<Prices>, BadVariable> {
+    match text.as_deref() {
+        None => Ok(Some(Prices::X86_64)),
+        Some("none") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|error| BadVariable {
+            name: "TARPON_PRICES",
+            why: format!("is `{text}`, which cannot be read: {error}"),
+        }),
+    }
+}
+
 fn url(name: &'static str, text: String) -> Result<String, BadVariable> {
     let is_url = text.starts_with("https://") || text.starts_with("http://");
     if is_url && !text.ends_with('/') {
@@ -241,6 +259,10 @@ mod tests {
         let settings = Settings::read(&but("", None)).unwrap();
         assert_eq!(settings.public_url, "https://api.example");
         assert_eq!(settings.log.to_string(), "info");
+        assert_eq!(settings.prices, Some(Prices::X86_64));
+        let told = |text| Settings::read(&but("TARPON_PRICES", Some(text))).unwrap().prices;
+        assert_eq!(told("0.03238,0.00356"), Some(Prices::ARM64));
+        assert_eq!(told("none"), None);
         let tasks = TasksSettings::read(&but("", None)).unwrap();
         assert_eq!(tasks.subnets, ["subnet-1", "subnet-2"]);
         assert_eq!(tasks.registries, [""; 0]);
@@ -261,6 +283,7 @@ mod tests {
             ("TARPON_PUBLIC_URL", Some("https://api.example/")),
             ("TARPON_MASTER_KEY_SECRET", Some("")),
             ("TARPON_LOG", Some("shared=loud")),
+            ("TARPON_PRICES", Some("0.04")),
         ] {
             named(name, Settings::read(&but(name, value)).unwrap_err());
         }

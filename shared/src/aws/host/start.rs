@@ -162,6 +162,7 @@ impl Host {
                 longest_wait_seconds: 0,
                 pic_process_image: self.settings.pic_process_image.clone(),
                 message_queues: adapters::queue_names(&self.settings.message_queues),
+                prices: self.settings.prices,
             },
             backlog: Arc::default(),
             queues: Arc::default(),

@@ -19,16 +19,16 @@ use super::{
     fault::{self, Unstarted},
     naming,
     pace::Pace,
-    price, request,
+    request,
     sighting::sighting,
-    size::Size,
 };
 use crate::{
     aws::registry::Registry,
+    fargate::Size,
     job::{AttemptKey, ImageReference, Network, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Charge, Clock, Known, Launch, Launched, RegistryCredentials, ResolveError,
-        Runtime, RuntimeError, Sighting,
+        Admission, Clock, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        RuntimeError, Sighting,
     },
 };
 
@@ -241,9 +241,8 @@ impl Runtime for EcsRuntime {
         Size::fitting(resources).map_or_else(Admission::TooLarge, |_| Admission::Admitted)
     }
 
-    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
-        let size = Size::fitting(resources)?;
-        Ok(price::listed(self.config.architecture, self.config.capacity, size))
+    fn sold(&self, resources: Resources) -> Result<Option<Resources>, String> {
+        Size::fitting(resources).map(|size| Some(size.into()))
     }
 
     async fn launch(&self, launch: &Launch) -> Result<Launched, RuntimeError> {

@@ -17,11 +17,8 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{
-    config::{Architecture, EcsConfig},
-    size::Size,
-};
-use crate::{agent, platform::Launch};
+use super::config::{Architecture, EcsConfig};
+use crate::{agent, fargate::Size, platform::Launch};
 
 /// The container that puts the agent in place and ends.
 pub(super) const AGENT: &str = "agent";

@@ -11,10 +11,8 @@ mod event;
 mod fault;
 mod naming;
 mod pace;
-mod price;
 mod request;
 mod sighting;
-mod size;
 
 #[cfg(test)]
 mod samples;

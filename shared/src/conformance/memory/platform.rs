@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{MemoryClock, MemoryObjects, MemoryOutbox, MemoryRuntime, MemoryTable};
 use crate::{
     auth::Keyring,
+    fargate::Prices,
     platform::Platform,
     service::{Config, Limits, Service},
 };
@@ -59,6 +60,7 @@ impl Memory {
                 longest_wait_seconds: 60,
                 pic_process_image: "tarpon/pic-process".into(),
                 message_queues: vec!["told".parse().expect("it is a name")],
+                prices: Some(Prices::X86_64),
             },
             backlog: Arc::default(),
             queues: Arc::default(),

@@ -33,6 +33,8 @@ pub enum News {
     PlanRead,
     Collecting(i32),
     Ended(Ended),
+    /// An equal is told of, by one of three events.
+    Equal(u8),
 }
 
 fn causes() -> impl Strategy<Value = Cause> {
@@ -44,8 +46,9 @@ fn endings() -> impl Strategy<Value = Ended> {
         (-1..3).prop_map(Exit::Code),
         prop::sample::select(vec![9, 15, i32::MAX]).prop_map(Exit::Signal),
     ];
-    (prop::option::of(exit), prop::option::of(causes()), prop::option::of(0..9_u64))
-        .prop_map(|(exit, cause, archive_bytes)| Ended { exit, cause, archive_bytes })
+    (prop::option::of(exit), prop::option::of(causes()), prop::option::of(0..9_u64)).prop_map(
+        |(exit, cause, archive_bytes)| Ended { exit, cause, archive_bytes, usage: None, key: None },
+    )
 }
 
 fn news() -> impl Strategy<Value = News> {
@@ -55,6 +58,7 @@ fn news() -> impl Strategy<Value = News> {
         3 => Just(News::PlanRead),
         1 => (0..2).prop_map(News::Collecting),
         3 => endings().prop_map(News::Ended),
+        1 => any::<u8>().prop_map(News::Equal),
     ]
 }
 
@@ -115,12 +119,14 @@ fn a_task() -> impl Strategy<Value = TaskSpec> {
             delay_seconds,
         },
     );
-    (instances, prop::option::of(0..4_u32), deadlines, retry, any::<bool>()).prop_map(
-        |(instances, max_concurrent, deadlines, retry, other)| TaskSpec {
+    let caches = prop::bool::weighted(0.3);
+    (instances, prop::option::of(0..4_u32), deadlines, retry, any::<bool>(), caches).prop_map(
+        |(instances, max_concurrent, deadlines, retry, other, caches)| TaskSpec {
             image: if other { "other" } else { "one" }.parse().unwrap(),
             ..array("t", instances).with(|task| {
                 (task.max_concurrent, task.deadlines, task.retry) =
                     (max_concurrent, deadlines, retry);
+                task.cache = caches.then(CacheRule::default);
             })
         },
     )
@@ -139,6 +145,15 @@ pub fn specs() -> impl Strategy<Value = JobSpec> {
     )
 }
 
+/// What may be found of an equal.
+pub fn equal(how: u8) -> AttemptEvent {
+    match how % 3 {
+        0 => AttemptEvent::Awaits { again_seconds: 5 },
+        1 => AttemptEvent::Leads { key: (how > 9).then(|| "key".to_owned()) },
+        _ => AttemptEvent::Recalled(recalled()),
+    }
+}
+
 impl News {
     pub fn event(&self) -> AttemptEvent {
         match self {
@@ -147,6 +162,7 @@ impl News {
             News::PlanRead => AttemptEvent::PlanRead,
             News::Collecting(code) => AttemptEvent::Collecting { exit: Exit::Code(*code) },
             News::Ended(ended) => AttemptEvent::Ended(ended.clone()),
+            News::Equal(how) => equal(*how),
         }
     }
 }

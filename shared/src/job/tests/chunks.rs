@@ -72,7 +72,10 @@ fn a_wide_task_runs_and_ends_by_its_chunks() {
 fn folding_replaces_and_never_adds() {
     let mut wide = Wide::new(&three_hundred());
     wide.sync();
-    let fold = |sequence, counts| Event::Folded { task: 0, chunk: 2, run: 1, sequence, counts };
+    let spent = Spent::default();
+    let of_run =
+        |run, sequence, counts| Event::Folded { task: 0, chunk: 2, run, sequence, counts, spent };
+    let fold = |sequence, counts| of_run(1, sequence, counts);
     let second = fold(2, counts(40, 4, 0, 0, 0));
     wide.walk.take(&second).take(&second);
     assert_eq!(entry(wide.job(), 0, 2).counts, counts(40, 4, 0, 0, 0));
@@ -81,7 +84,7 @@ fn folding_replaces_and_never_adds() {
         fold(1, counts(43, 1, 0, 0, 0)),
         fold(2, counts(0, 0, 44, 0, 0)),
         fold(3, counts(0, 0, 45, 0, 0)),
-        Event::Folded { task: 0, chunk: 2, run: 2, sequence: 9, counts: counts(0, 0, 44, 0, 0) },
+        of_run(2, 9, counts(0, 0, 44, 0, 0)),
     ] {
         assert_eq!(wide.walk.take(&late).job, seen, "late, known, of another size, of another run");
     }
@@ -93,8 +96,8 @@ fn folding_replaces_and_never_adds() {
 fn nothing_is_folded_from_a_chunk_that_is_not_there() {
     let mut walk = Walk::new(&three_hundred());
     let before = walk.job.clone();
-    let counts = counts(0, 0, 44, 0, 0);
-    walk.take(&Event::Folded { task: 0, chunk: 2, run: 1, sequence: 1, counts });
+    let (counts, spent) = (counts(0, 0, 44, 0, 0), Spent::default());
+    walk.take(&Event::Folded { task: 0, chunk: 2, run: 1, sequence: 1, counts, spent });
     assert_eq!(walk.job, before);
 }
 

@@ -139,6 +139,9 @@ impl World {
             Duty::HaltChunk { task, chunk } => self.wide.halt_chunk(task, chunk),
             Duty::Fold => self.wide.fold(place.unwrap()),
             Duty::Claim(id) => self.hear(id, &AttemptEvent::Claimed),
+            Duty::Recall(id) if how.is_multiple_of(4) => self.hear(id, &equal(0)),
+            Duty::Recall(id) if how == 3 => self.hear(id, &equal(2)),
+            Duty::Recall(id) => self.hear(id, &equal(10)),
             Duty::Launch(id) => self.hear(id, &AttemptEvent::Launched { handle: None }),
             Duty::Stop(id) => self.hear(id, &AttemptEvent::Ended(interrupted())),
             Duty::Look(id) if how.is_multiple_of(4) => self.hear(id, &AttemptEvent::Ended(lost())),
@@ -308,6 +311,12 @@ impl World {
                     assert_eq!(job.halt(), None);
                     job.after(&Event::Attempt(id, claim), self.now()).unwrap();
                 }
+            }
+            Duty::Recall(id) => {
+                // A chunk may not have been told yet that its job stops.
+                let stops = job.halt().is_some() && chunk.is_none();
+                assert!(job.tasks[id.task as usize].caches && !over && !stops);
+                assert_eq!(instance(id).attempts + 1, id.number);
             }
             Duty::Stop(id) => assert!(live(id).stop.is_some()),
             Duty::Launch(id) => {

@@ -9,7 +9,7 @@ fn ended(cause: Cause) -> Ended {
         Cause::OutOfMemory | Cause::TimedOut => Some(Exit::Signal(9)),
         _ => None,
     };
-    Ended { exit, cause: Some(cause), archive_bytes: None }
+    Ended { exit, cause: Some(cause), archive_bytes: None, usage: None, key: None }
 }
 
 /// Runs attempts that end with `cause` until there is no further one.
@@ -141,7 +141,11 @@ fn a_report_without_a_cause_is_judged_by_its_exit() {
         (None, Some(Cause::AgentLost)),
     ] {
         let mut walk = Walk::new(&job([task("a")]));
-        walk.start(0, 0).end(0, 0, Ended { exit, cause: None, archive_bytes: None });
+        walk.start(0, 0).end(
+            0,
+            0,
+            Ended { exit, cause: None, archive_bytes: None, usage: None, key: None },
+        );
         assert_eq!(walk.cause(0, 0), cause, "{exit:?}");
         assert_eq!(walk.instance(0, 0).live(), None);
     }
@@ -170,7 +174,11 @@ fn no_exit_is_too_odd_to_be_judged() {
     let retry = RetryRules { exit_codes: vec![1], max_attempts: 2, delay_seconds: u32::MAX };
     for exit in odd {
         let mut walk = Walk::new(&job([task("a").with(|task| task.retry = retry.clone())]));
-        walk.start(0, 0).end(0, 0, Ended { exit: Some(exit), cause: None, archive_bytes: None });
+        walk.start(0, 0).end(
+            0,
+            0,
+            Ended { exit: Some(exit), cause: None, archive_bytes: None, usage: None, key: None },
+        );
         assert_eq!(walk.ending(), Some(Ending::Failed));
     }
 }

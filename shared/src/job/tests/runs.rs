@@ -132,10 +132,10 @@ fn places_that_the_job_does_not_have_are_refused() {
         let event = Event::Attempt(id, AttemptEvent::Ended(exit(0)));
         assert_eq!(walk.refused(&event), Refused::NoSuchInstance);
     }
-    let counts = Counts::default();
+    let (counts, spent) = (Counts::default(), Spent::default());
     for event in [
         Event::Spread { task: 0, chunk: 0 },
-        Event::Folded { task: 7, chunk: 0, run: 1, sequence: 1, counts },
+        Event::Folded { task: 7, chunk: 0, run: 1, sequence: 1, counts, spent },
         Event::ImageFailed { image: 9, cause: Cause::ImageDenied },
     ] {
         assert_eq!(walk.refused(&event), Refused::NoSuchInstance);

@@ -267,6 +267,7 @@ fn owed(walk: &Walk) -> String {
         };
         match due.duty {
             Duty::Claim(_) => "claim".to_owned(),
+            Duty::Recall(_) => format!("recall {when}"),
             Duty::Resolve(_) => format!("resolve {when}"),
             Duty::Launch(_) => format!("launch {when}"),
             Duty::Stop(_) => format!("stop {when}"),

@@ -19,6 +19,7 @@ pub fn job(tasks: impl IntoIterator<Item = TaskSpec>) -> JobSpec {
         callback: None,
         origin: None,
         layout: Layout::Native,
+        muted: false,
     }
 }
 
@@ -48,6 +49,7 @@ pub fn task(name: &str) -> TaskSpec {
         after: Vec::new(),
         retry: RetryRules::default(),
         deadlines: Deadlines::default(),
+        cache: None,
     }
 }
 
@@ -85,7 +87,16 @@ pub fn told_at(url: &str) -> CallbackSpec {
 
 pub fn exit(code: i32) -> Ended {
     let cause = (code != 0).then_some(Cause::Exited);
-    Ended { exit: Some(Exit::Code(code)), cause, archive_bytes: Some(4096) }
+    Ended { exit: Some(Exit::Code(code)), cause, archive_bytes: Some(4096), usage: None, key: None }
+}
+
+/// What an equal brought home, an hour ago.
+pub fn recalled() -> Recalled {
+    let JobKey { job, .. } = key();
+    let attempt = AttemptId { job, run: 1, task: 0, instance: 0, number: 1 };
+    let at = noon() - SignedDuration::from_hours(1);
+    let from = CachedFrom { attempt, at };
+    Recalled { from, key: "key".to_owned(), exit: Some(Exit::Code(0)), archive_bytes: 7 }
 }
 
 pub fn lost() -> Ended {
@@ -93,7 +104,13 @@ pub fn lost() -> Ended {
 }
 
 pub fn interrupted() -> Ended {
-    Ended { exit: Some(Exit::Signal(15)), cause: Some(Cause::Interrupted), archive_bytes: Some(1) }
+    Ended {
+        exit: Some(Exit::Signal(15)),
+        cause: Some(Cause::Interrupted),
+        archive_bytes: Some(1),
+        usage: None,
+        key: None,
+    }
 }
 
 pub fn resolved() -> ResolvedImage {
@@ -171,7 +188,7 @@ impl Walk {
     }
 
     pub fn send(&mut self, task: u32, instance: u32, event: AttemptEvent) -> &mut Self {
-        let later = u32::from(event == AttemptEvent::Claimed);
+        let later = u32::from(event == AttemptEvent::Claimed || event.recalls());
         self.take(&Event::Attempt(self.attempt(task, instance, later), event))
     }
 

@@ -67,9 +67,9 @@ impl Wide {
     pub fn fold(&mut self, (task, chunk): (u32, u32)) {
         let Some(item) = self.chunks.get(&(task, chunk)).cloned() else { return };
         if item.owes().iter().any(|due| due.duty == Duty::Fold) {
-            let Chunk { run, sequence, .. } = item;
+            let Chunk { run, sequence, spent, .. } = item;
             let counts = item.counts();
-            self.walk.take(&Event::Folded { task, chunk, run, sequence, counts });
+            self.walk.take(&Event::Folded { task, chunk, run, sequence, counts, spent });
             self.chunks.insert((task, chunk), item.folded(sequence, self.walk.now));
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     service::Service,
     wire::{
         Problem,
-        callback::{CallbackChoice, CallbackSettings, event_word},
+        callback::{CallbackChoice, CallbackSettings, NOBODY, event_word},
     },
 };
 
@@ -91,14 +91,16 @@ fn sealed(
     })
 }
 
-/// The request that a job's own callback could have come from; `None` where its
-/// queue decides.
+/// What a request says of the callback that this job could have come from;
+/// `None` where its queue decides.
 pub(in crate::ops) fn request(
     service: &Service,
     key: JobKey,
     spec: &JobSpec,
 ) -> Result<Option<Value>, Problem> {
-    let Some(callback) = &spec.callback else { return Ok(None) };
+    let Some(callback) = &spec.callback else {
+        return Ok(spec.muted.then(|| NOBODY.into()));
+    };
     let (place, to) = match &callback.to {
         CallbackTarget::Url(url) => ("url", url.as_str()),
         CallbackTarget::MessageQueue(name) => ("message_queue", name.as_str()),

@@ -201,7 +201,9 @@ pub async fn submission(
             }
         }
     }
-    checked(service, job)
+    let mut submission = checked(service, job)?;
+    submission.made_by.template = Some(template.name);
+    Ok(submission)
 }
 
 /// Bytes that parameters may add to a job.

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, instrument, warn};
 
 use super::{
-    Draft, Event, Firing, Misfire, ObjectCreated, Rule, Schedule, Trigger, list, load, scheduled,
-    written,
+    Draft, Event, Firing, Misfire, ObjectCreated, Rule, Schedule, Trigger, list, load, origin,
+    scheduled, written,
 };
 use crate::{
     job::{JobId, Name, ProjectId},
@@ -23,6 +23,9 @@ use crate::{
 /// Bytes that an event may put into a job's parameters.
 const ROOM: usize = 256 << 10;
 
+/// How many jobs triggers may make one out of another's objects.
+const MOST_CHAINED: u32 = 16;
+
 /// What came of an event for a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fired {
@@ -36,11 +39,11 @@ pub struct Fired {
 #[instrument(level = "debug", name = "trigger.object", skip_all, fields(project.id = %created.project))]
 pub async fn on_object(service: &Service, created: &ObjectCreated) -> Result<Vec<Fired>, Problem> {
     let event = Event::of_object(created);
-    fire_all(service, created.project, &event, |rule| match rule {
+    let fits = |rule: &Rule| match rule {
         Rule::Object(rule) => rule.fits(created),
         Rule::Schedule(_) | Rule::Event(_) => false,
-    })
-    .await
+    };
+    fire_all(service, created.project, &event, Some(created), fits).await
 }
 
 /// Somebody told of an event.
@@ -50,11 +53,11 @@ pub async fn on_event(
     project: ProjectId,
     event: &Event,
 ) -> Result<Vec<Fired>, Problem> {
-    fire_all(service, project, event, |rule| match rule {
+    let fits = |rule: &Rule| match rule {
         Rule::Event(rule) => rule.fits(event),
         Rule::Schedule(_) | Rule::Object(_) => false,
-    })
-    .await
+    };
+    fire_all(service, project, event, None, fits).await
 }
 
 /// Fires every trigger that waits for the event. What one of them could not do
@@ -63,15 +66,20 @@ async fn fire_all(
     service: &Service,
     project: ProjectId,
     event: &Event,
+    object: Option<&ObjectCreated>,
     fits: impl Fn(&Rule) -> bool + Send,
 ) -> Result<Vec<Fired>, Problem> {
+    let mut waiting = list(service, project).await?;
+    waiting.retain(|trigger| trigger.draft.enabled && fits(&trigger.draft.on));
+    let led_here = match object.filter(|_| !waiting.is_empty()) {
+        Some(object) => origin::depth_of(service, object).await?,
+        None => None,
+    };
+    let depth = led_here.map_or(0, |depth| depth.saturating_add(1));
     let mut all = Vec::new();
     let mut failed = None;
-    for trigger in list(service, project).await? {
-        if !trigger.draft.enabled || !fits(&trigger.draft.on) {
-            continue;
-        }
-        match fire(service, project, &trigger, event).await {
+    for trigger in waiting {
+        match fire(service, project, &trigger, event, depth).await {
             Ok(outcome) => all.push(Fired { trigger: trigger.name, outcome }),
             Err(problem) => {
                 failed.get_or_insert(problem);
@@ -100,7 +108,7 @@ pub async fn come_due(service: &Service, row: &Row) -> Result<(), Problem> {
     let now = service.platform.clock.now();
     let (cron, zone) = rule.times()?;
     if let Some(at) = cron.last(since, now, &zone) {
-        let _ = fire(service, project, &trigger, &Event::of_schedule(&name, at)).await?;
+        let _ = fire(service, project, &trigger, &Event::of_schedule(&name, at), 0).await?;
     }
     let next = match cron.next(now, &zone) {
         Some(next) => written(&row.key, next, Expect::Version(row.version)),
@@ -124,9 +132,10 @@ async fn fire(
     project: ProjectId,
     trigger: &Trigger,
     event: &Event,
+    depth: u32,
 ) -> Result<Result<JobId, String>, Problem> {
     let (at, event_id) = (service.platform.clock.now(), event.text("id").to_owned());
-    let problem = match job_of(service, project, trigger, event).await {
+    let problem = match job_of(service, project, trigger, event, depth).await {
         Ok(job) => {
             info!(trigger.name = %trigger.name, event.id = event_id, job.id = %job, "trigger fired");
             let firing = rows::plain(&Firing { at, event: event_id, job });
@@ -155,10 +164,20 @@ async fn job_of(
     project: ProjectId,
     trigger: &Trigger,
     event: &Event,
+    depth: u32,
 ) -> Result<JobId, Problem> {
+    if depth > MOST_CHAINED {
+        let detail = format!(
+            "{MOST_CHAINED} triggers led here one after another, each by an object that the job \
+             before wrote: they go round in a circle"
+        );
+        return Err(Problem::conflict("circle", detail));
+    }
     let mut submission = templates::submission(service, project, asked(trigger, event)?).await?;
     let token = token(trigger, event);
     submission.client_token = Some(token.clone());
+    submission.made_by.trigger = Some(trigger.name.clone());
+    submission.made_by.depth = depth;
     // The token alone says whether it is the same: the trigger may have changed.
     let accepted = submit::submit(service, project, submission, token.as_bytes(), None).await?;
     Ok(accepted.job.id)

@@ -6,6 +6,7 @@
 mod cron;
 mod event;
 mod fire;
+mod origin;
 mod rule;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ pub use self::{
     cron::{BadCron, Cron},
     event::{Event, ObjectCreated},
     fire::{Fired, come_due, on_event, on_object},
+    origin::note as note_written,
     rule::{EventRule, ObjectRule, Rule, ScheduleRule},
 };
 use super::{

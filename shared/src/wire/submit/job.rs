@@ -10,7 +10,7 @@ use super::{
     task::{At, DAY, Others},
 };
 use crate::{
-    job::{GraphFault, JobId, JobSpec, Layout, MAX_JOB_INSTANCES, Name, check_graph},
+    job::{GraphFault, JobSpec, Layout, MAX_JOB_INSTANCES, MadeBy, Name, TaskSpec, check_graph},
     service::Limits,
     wire::{Problem, callback::CallbackChoice, parse_json, request::misfit},
 };
@@ -27,8 +27,9 @@ pub struct Submission {
     pub resources: Vec<ResourcesRequest>,
     /// The client's token, if the body carries it.
     pub client_token: Option<String>,
-    /// The job that it is made from, whose attached inputs it may name.
-    pub from: Option<JobId>,
+    /// What led to it. What is attached to the job that it is made from, it may
+    /// name.
+    pub made_by: MadeBy,
     /// Who is told of its ending.
     pub callback: CallbackChoice,
 }
@@ -93,7 +94,8 @@ impl JobRequest {
             let at = At { task: place, flat };
             at.check_env(&task.env, &task.secret_env)?;
             secrets.push(std::mem::take(&mut task.secret_env));
-            specs.push(at.check(task, &others, limits)?);
+            let cache = at.cache(&task)?;
+            specs.push(TaskSpec { cache, ..at.check(task, &others, limits)? });
         }
         check_graph(&specs).map_err(|fault| graph_problem(&fault, flat))?;
         for task in 0..specs.len() {
@@ -126,6 +128,7 @@ impl JobRequest {
             callback: None,
             origin: None,
             layout: Layout::Native,
+            muted: callback == CallbackChoice::Nobody,
         };
         if spec.instances() > MAX_JOB_INSTANCES {
             let rule = format!(
@@ -134,8 +137,8 @@ impl JobRequest {
             );
             return Err(Problem::invalid("tasks", rule));
         }
-        let client_token = self.client_token;
-        Ok(Submission { spec, secrets, resources, client_token, from: None, callback })
+        let (client_token, made_by) = (self.client_token, MadeBy::default());
+        Ok(Submission { spec, secrets, resources, client_token, made_by, callback })
     }
 }
 
@@ -178,7 +181,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::job::Resources;
+    use crate::job::{CacheRule, Resources};
 
     fn submit(json: &str) -> Result<Submission, Problem> {
         let (job, tasks) = JobRequest::parse(json.as_bytes())?;
@@ -235,6 +238,10 @@ mod tests {
             ),
             (r#"{"image": "a", "stdin": {"object": "b"}}"#, "stdin", "bucket/key"),
             (r#"{"image": "a", "stdin": {"base64": "%"}}"#, "stdin", "base 64"),
+            (r#"{"image": "a", "cache": "yes"}"#, "cache", "`true`, or an object"),
+            (r#"{"image": "a", "cache": {"max_age": 1}}"#, "cache.max_age", "unknown field"),
+            (r#"{"image": "a", "cache": {"max_age_seconds": 0}}"#, "cache.max_age_seconds", "0"),
+            (r#"{"image": "a", "cache": true, "stdout_to": "b/k"}"#, "cache", "no objects"),
             (r#"{"tasks": []}"#, "tasks", "at least one"),
             (
                 r#"{"tasks": [{"name": "a", "image": "a"}, {"name": "a", "image": "a"}]}"#,
@@ -264,6 +271,19 @@ mod tests {
             assert_eq!(at, field, "{json}");
             assert!(why.contains(rule), "{json}: {why}");
         }
+    }
+
+    #[test]
+    fn a_task_says_which_results_of_equals_will_do() {
+        let cache = |text: &str| {
+            let json = format!(r#"{{"image": "a", "cache": {text}}}"#);
+            submit(&json).unwrap().spec.tasks.remove(0).cache
+        };
+        assert_eq!((cache("false"), cache("null")), (None, None));
+        assert_eq!(cache("true"), Some(CacheRule::default()));
+        assert_eq!(cache("{}"), Some(CacheRule::default()));
+        let hour = cache(r#"{"max_age_seconds": 3600}"#).unwrap();
+        assert_eq!(hour.max_age_seconds, Some(3_600));
     }
 
     #[test]

@@ -91,6 +91,11 @@ pub struct TaskRequest {
     pub after: Vec<AfterRequest>,
     /// When a failed attempt is tried again.
     pub retry: RetryRequest,
+    /// `true` to take the result of an equal that is there already, or is about
+    /// to be, in place of running: the same image, words, environment, inputs
+    /// and outputs. An object says how old it may be.
+    #[schema(value_type = Option<CacheRequest>)]
+    pub cache: Option<Value>,
     /// Seconds that the process may run: 1 to 14 days; a day without.
     pub timeout_seconds: Option<u32>,
     /// Seconds from TERM to KILL: 0 to 600; 30 without.
@@ -102,6 +107,14 @@ pub struct TaskRequest {
     /// Seconds from the process's end until its outputs are stored, at most: 2
     /// hours without.
     pub collecting_seconds: Option<u32>,
+}
+
+/// Which results of equals will do.
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheRequest {
+    /// How old it may be, in seconds, up to a year; of any age without.
+    pub max_age_seconds: Option<u32>,
 }
 
 /// Where bytes come from.

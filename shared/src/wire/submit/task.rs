@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{
-    AfterRequest, IndexRequest, NetworkRequest, ResourcesRequest, RetryRequest, TaskRequest,
+    AfterRequest, CacheRequest, IndexRequest, NetworkRequest, ResourcesRequest, RetryRequest,
+    TaskRequest,
+    job::from_value,
     rules::{check_path, check_user, within},
 };
 use crate::{
     job::{
-        Deadlines, Edge, ImageReference, IndexVariable, MAX_INSTANCES, Name, Network, Resources,
-        RetryRules, TaskSpec,
+        CacheRule, Deadlines, Edge, ImageReference, IndexVariable, MAX_INSTANCES, Name, Network,
+        Resources, RetryRules, TaskSpec,
     },
     service::Limits,
     wire::Problem,
@@ -178,7 +182,32 @@ impl At {
                 ("starting_seconds", task.starting_seconds),
                 ("collecting_seconds", task.collecting_seconds),
             ])?,
+            cache: None,
         })
+    }
+
+    /// Which results of equals will do.
+    pub(super) fn cache(self, task: &TaskRequest) -> Result<Option<CacheRule>, Problem> {
+        let field = self.field("cache");
+        let asked: CacheRequest = match &task.cache {
+            None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+            Some(Value::Bool(true)) => CacheRequest::default(),
+            Some(value @ Value::Object(_)) => from_value(&field, value.clone())?,
+            Some(_) => {
+                let rule = "it is `true`, or an object such as `{\"max_age_seconds\": 3600}`";
+                return Err(Problem::invalid(field, rule));
+            }
+        };
+        if let Some(seconds) = asked.max_age_seconds {
+            within(&self.field("cache.max_age_seconds"), i64::from(seconds), 1, 365 * DAY)?;
+        }
+        let streams = task.stdout_to.is_some() || task.stderr_to.is_some();
+        if streams || task.outputs.iter().any(|output| output.to.is_some()) {
+            let rule = "a result that is used again writes no objects: leave out `to`, or this";
+            return Err(Problem::invalid(field, rule));
+        }
+        let max_age_seconds = asked.max_age_seconds;
+        Ok(Some(CacheRule { max_age_seconds, ..CacheRule::default() }))
     }
 
     fn check_words(self, field: &str, words: Option<&[String]>) -> Result<(), Problem> {

@@ -29,7 +29,7 @@ use shared::{
     guard::Guard,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Charge, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
     },
 };
@@ -249,7 +249,7 @@ impl Runtime for DockerRuntime {
         self.images.resolve(project, image, credentials).await
     }
 
-    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
+    fn sold(&self, resources: Resources) -> Result<Option<Resources>, String> {
         self.room.excess(resources).map_or(Ok(None), Err)
     }
 

@@ -15,7 +15,7 @@ use shared::{
     agent,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
     platform::{
-        Admission, Charge, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
+        Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
     },
 };
@@ -238,7 +238,7 @@ impl Runtime for ProcessRuntime {
         })
     }
 
-    fn charge(&self, resources: Resources) -> Result<Option<Charge>, String> {
+    fn sold(&self, resources: Resources) -> Result<Option<Resources>, String> {
         self.inner.room.excess(resources).map_or(Ok(None), Err)
     }
 

@@ -4,11 +4,18 @@ use crate::job::Resources;
 
 /// A pair that Fargate sells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size {
+pub struct Size {
     /// 1,024 are one CPU.
-    pub(super) cpu_units: u32,
+    pub cpu_units: u32,
     /// Memory in MiB.
-    pub(super) memory_mib: u32,
+    pub memory_mib: u32,
+}
+
+impl From<Size> for Resources {
+    fn from(size: Size) -> Resources {
+        let Size { cpu_units, memory_mib } = size;
+        Resources { cpu_millis: cpu_units * 1_000 / 1_024, memory_mib }
+    }
 }
 
 /// What there is for a number of CPU units.
@@ -38,7 +45,7 @@ const fn sold(cpu_units: u32, least_mib: u32, most_mib: u32, step_mib: u32) -> S
 
 impl Size {
     /// The smallest that has all that is asked for; else what is too much.
-    pub(super) fn fitting(asked: Resources) -> Result<Size, String> {
+    pub fn fitting(asked: Resources) -> Result<Size, String> {
         let cpu_units = (u64::from(asked.cpu_millis) * 1_024).div_ceil(1_000);
         let fits = |sold: &&Sold| {
             u64::from(sold.cpu_units) >= cpu_units && sold.most_mib >= asked.memory_mib
