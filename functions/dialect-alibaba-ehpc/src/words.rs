@@ -165,7 +165,7 @@ pub fn reason(cause: Option<Cause>) -> &'static str {
         Cause::Exited | Cause::Signalled => "Error",
         Cause::OutOfMemory => "OOMKilled",
         Cause::TimedOut | Cause::DeadlinePassed => "DeadlineExceeded",
-        Cause::Cancelled => "Canceled",
+        Cause::Cancelled | Cause::InstanceStopped => "Canceled",
         Cause::FailedFast => "Stopped",
         Cause::StartFailed => "StartError",
         Cause::ImageNotFound | Cause::ImageDenied | Cause::ImageUnavailable => "ErrImagePull",

@@ -88,6 +88,7 @@ fn code(cause: Cause) -> &'static str {
         | Cause::OutOfMemory
         | Cause::TimedOut
         | Cause::Cancelled
+        | Cause::InstanceStopped
         | Cause::DeadlinePassed
         | Cause::FailedFast
         | Cause::ImageUnavailable
@@ -113,7 +114,7 @@ fn sentence(cause: Cause, exit: Option<Exit>) -> String {
         },
         Cause::OutOfMemory => "the process used more memory than it was given",
         Cause::TimedOut => "the process ran longer than it may",
-        Cause::Cancelled => "it was cancelled",
+        Cause::Cancelled | Cause::InstanceStopped => "it was cancelled",
         Cause::DeadlinePassed => "the job's deadline passed",
         Cause::FailedFast => "it was stopped because another task failed",
         Cause::StartFailed => "the process could not be started",

@@ -88,6 +88,8 @@ fn untold(task: &Task, entry: &ChunkEntry) -> Instance {
         exit: None,
         started_at: None,
         archive_bytes: None,
+        key: None,
+        cached_from: None,
     };
     let state = if entry.counts.failed > 0 {
         InstanceState::Failed(outcome())
@@ -96,5 +98,5 @@ fn untold(task: &Task, entry: &ChunkEntry) -> Instance {
     } else {
         InstanceState::Waiting { since: entry.since, not_before: None, last: None }
     };
-    Instance { state, attempts: 0, spent: 0, faults: 0, kept_from: None }
+    Instance { state, attempts: 0, spent: 0, faults: 0, kept_from: None, recall: None }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    job::{AttemptId, AttemptKey, Job, JobSpec, Network, ResolvedImage, Source, TaskSpec},
+    job::{AttemptId, AttemptKey, Job, JobSpec, Layout, Network, ResolvedImage, Source, TaskSpec},
     ops::{attempts, chunks},
     platform::{ByteStream, ObjectKey},
     service::Service,
@@ -51,11 +51,12 @@ pub(super) async fn of(
         inputs.push(json!([input.map(|input| (&input.path, input.mode)), digest]));
     }
     let env = attempts::environment(service, attempt, task, image)?;
-    let text = described(task, image, &env, &inputs).to_string();
+    let text = described(spec.layout, task, image, &env, &inputs).to_string();
     Ok(Some(service.keyring.fingerprint(&format!("result of {}", attempt.project), &text)))
 }
 
 fn described(
+    layout: Layout,
     task: &TaskSpec,
     image: &ResolvedImage,
     env: &BTreeMap<String, String>,
@@ -66,6 +67,7 @@ fn described(
         env.iter().filter(|(name, _)| !once.contains(&name.as_str())).collect();
     json!({
         "form": FORM,
+        "layout": layout,
         "image": image.digest,
         "argv": image.argv(task.entrypoint.as_deref(), task.command.as_deref()),
         "env": env,
@@ -75,6 +77,7 @@ fn described(
         "outputs": task.outputs.iter().map(|output| &output.path).collect::<Vec<_>>(),
         "network": match task.network {
             Network::None => "none",
+            Network::Least => "least",
             Network::Egress => "egress",
         },
         "read_only_root": task.read_only_root,
