@@ -146,7 +146,7 @@ pub fn part_state(job: &Job, instance: Option<&Instance>) -> &'static str {
 
 /// Whether a caller asked for the end.
 fn is_wanted(cause: Cause) -> bool {
-    cause == Cause::Cancelled
+    matches!(cause, Cause::Cancelled | Cause::InstanceStopped)
 }
 
 /// Where a scheduler job stands.

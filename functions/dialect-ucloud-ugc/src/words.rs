@@ -109,6 +109,7 @@ pub fn code(cause: Cause) -> Code {
         | Cause::OutOfMemory
         | Cause::TimedOut
         | Cause::Cancelled
+        | Cause::InstanceStopped
         | Cause::DeadlinePassed
         | Cause::FailedFast
         | Cause::DependencyFailed => Code::ContainerFailed,
