@@ -27,8 +27,8 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: alibaba_ehpc, huawei_ims, native, tencent_batch, ucloud_ugc;
-    process: native;
+    docker: alibaba_ehpc, huawei_ims, native, tencent_batch, tencent_ci, ucloud_ugc;
+    process: crowd, native;
 }
 
 /// Tells the stories of one file, in two projects of a server of their own.
