@@ -62,13 +62,14 @@ fn ours(folder: &Path) -> Duration {
         let packing = scope.spawn(move || {
             let mut gathering = Gathering::new(Vec::new());
             gathering.outputs(vec![folder.to_owned()]);
-            let packing = gathering.finish(Facts {
+            let facts = Facts {
                 attempt: String::new(),
                 image: String::new(),
                 exit: None,
                 started_at: None,
                 ended_at: None,
-            });
+            };
+            let packing = gathering.finish(facts, shared::job::Layout::Native);
             let mut sink = |chunk: shared::archive::Chunk| writer.write_all(chunk.as_ref());
             packing.write(Threads::Two, &mut sink).expect("the pipe is read");
             packing.length()

@@ -155,10 +155,11 @@ pub struct JobArgs {
         value_name = "MAX_AGE",
         num_args = 0..=1,
         require_equals = true,
-        value_parser = values::seconds,
+        default_missing_value = "any",
+        value_parser = values::cache,
         help_heading = "Container"
     )]
-    pub cache: Option<Option<u32>>,
+    pub cache: Option<Value>,
 
     /// What the process reads on standard input (`-` is ours)
     #[arg(long, value_name = "FILE", help_heading = "Files")]
@@ -296,11 +297,7 @@ impl JobArgs {
         set(&mut fields, "resources", (!resources.is_empty()).then_some(resources));
         let retry = self.retry.map(|more| json!({ "max_attempts": u64::from(more) + 1 }));
         set(&mut fields, "retry", retry);
-        let cache = self.cache.map(|most| match most {
-            None => json!(true),
-            Some(seconds) => json!({ "max_age_seconds": seconds }),
-        });
-        set(&mut fields, "cache", cache);
+        set(&mut fields, "cache", self.cache.clone());
         set_all(&mut fields, "env", resolve(&self.env, &environment)?);
         set_all(&mut fields, "secret_env", resolve(&self.secret_env, &environment)?);
         Ok(fields)

@@ -44,6 +44,15 @@ pub fn patience(text: &str) -> Result<Patience, String> {
     if text == "end" { Ok(Patience::End) } else { seconds(text).map(Patience::Seconds) }
 }
 
+/// Which results of equals will do, as the API takes it, out of `any` or a
+/// duration.
+pub fn cache(text: &str) -> Result<Value, String> {
+    match text {
+        "any" => Ok(json!(true)),
+        age => seconds(age).map(|seconds| json!({ "max_age_seconds": seconds })),
+    }
+}
+
 /// MiB, out of `512`, `512m` or `2g`.
 pub fn mebibytes(text: &str) -> Result<u32, String> {
     let wrong = || format!("`{text}` is no amount of memory: write MiB, such as 512, or 512m, 2g");
