@@ -101,7 +101,8 @@ pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
         loop {
             let page = service.platform.table.query(&query).await?;
             for row in &page.rows {
-                see_to(service, row).await;
+                // What a row calls for is much, or little.
+                Box::pin(see_to(service, row)).await;
             }
             query.cursor = page.cursor;
             if query.cursor.is_none() {
