@@ -52,8 +52,8 @@ pub fn of_task(task: &Task) -> Option<Reason> {
         }
         TaskState::Skipped => return Some(Reason::of(Cause::DependencyFailed, None)),
         TaskState::Failed | TaskState::PartlyFailed | TaskState::Stopped => {
-            let outcomes = task.instances().iter().filter_map(|instance| instance.outcome());
-            outcomes.filter_map(in_words).next()
+            let mut outcomes = task.instances().iter().filter_map(|instance| instance.outcome());
+            outcomes.find_map(in_words)
         }
     };
     let counts = task.members.counts();

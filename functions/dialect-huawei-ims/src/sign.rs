@@ -39,7 +39,7 @@ pub fn signer(service: &Service, sent: &Sent, header: &str) -> Result<AccessKeyI
     let Some(canonical) = canonical(sent, &signature.headers) else { return fail(wrong) };
     let secret = service.keyring.secret_of(key);
     let right = signed(secret.reveal(), date, &canonical);
-    if same(&right, signature.signature) { Ok(key) } else { fail(wrong) }
+    if same(&right, signature.tag) { Ok(key) } else { fail(wrong) }
 }
 
 /// What an `Authorization` header says.
@@ -47,7 +47,7 @@ pub fn signer(service: &Service, sent: &Sent, header: &str) -> Result<AccessKeyI
 struct Signature<'a> {
     access: &'a str,
     headers: Vec<&'a str>,
-    signature: &'a str,
+    tag: &'a str,
 }
 
 impl<'a> Signature<'a> {
@@ -60,9 +60,9 @@ impl<'a> Signature<'a> {
         };
         let access = part("Access")?;
         let headers = part("SignedHeaders")?.split(';').collect();
-        let signature = part("Signature")?;
+        let tag = part("Signature")?;
         let whole = scheme == SCHEME && parts.next().is_none();
-        whole.then_some(Signature { access, headers, signature })
+        whole.then_some(Signature { access, headers, tag })
     }
 }
 
@@ -214,7 +214,7 @@ pub mod tests {
     #[test]
     fn an_authorization_of_another_form_is_none() {
         let good = "SDK-HMAC-SHA256 Access=a, SignedHeaders=b;c, Signature=d";
-        let read = Signature { access: "a", headers: vec!["b", "c"], signature: "d" };
+        let read = Signature { access: "a", headers: vec!["b", "c"], tag: "d" };
         assert_eq!(Signature::read(good), Some(read));
         for bad in [
             "SDK-HMAC-SM3 Access=a, SignedHeaders=b;c, Signature=d",

@@ -77,7 +77,7 @@ pub async fn of(service: &Service, job: &Job, queue: Option<&Queue>) -> Result<D
     let order = Order::of(&spec);
     let result = picture::result(service, job, &spec, order.as_ref()).await?;
     let failure = if run.state == "Failed" { Some(failure(service, job).await?) } else { None };
-    Ok(put_together(job, &spec, order, &run, failure, result))
+    Ok(put_together(job, &spec, order.as_ref(), &run, failure, result))
 }
 
 /// The job as it was at the end of the run that is told of: of one that was
@@ -97,7 +97,7 @@ pub async fn ended(
     let failure = (state == "Failed").then(|| {
         ("JobFailed".to_owned(), "The job was run again before this could be told.".to_owned())
     });
-    Ok(put_together(job, spec, Order::of(spec), &run, failure, None))
+    Ok(put_together(job, spec, Order::of(spec).as_ref(), &run, failure, None))
 }
 
 /// How one run of a job stands.
@@ -110,7 +110,7 @@ struct Run {
 fn put_together(
     job: &Job,
     spec: &JobSpec,
-    order: Option<Order>,
+    order: Option<&Order>,
     run: &Run,
     failure: Option<(String, String)>,
     result: Option<Fields>,
@@ -118,8 +118,8 @@ fn put_together(
     let time = |at: Option<Timestamp>| at.map_or(NOT_YET.to_owned(), words::time);
     let (code, message) = failure.unwrap_or_else(|| ("Success".into(), String::new()));
     let tag = tag(job);
-    let kind = order.as_ref().map_or(Kind::Media.of_tag(tag), |order| order.kind);
-    let (input, operation) = match &order {
+    let kind = order.map_or(Kind::Media.of_tag(tag), |order| order.kind);
+    let (input, operation) = match order {
         Some(order) => asked(order),
         None => foreign(job, spec),
     };
@@ -187,8 +187,15 @@ fn foreign(job: &Job, spec: &JobSpec) -> (Fields, Fields) {
     });
     let (bucket, key) = object.unwrap_or_default();
     let input = Fields::new().with("BucketId", bucket).with("Object", key).with("Region", "");
+    let to = spec.tasks.iter().flat_map(|task| &task.outputs).find_map(|one| one.to.as_ref());
+    let output = to.map(|to| {
+        Fields::new()
+            .with("Bucket", to.bucket.as_str())
+            .with("Object", to.key.as_str())
+            .with("Region", "")
+    });
     let level = job.priority.clamp(0, 2).to_string();
-    (input, Fields::new().with("JobLevel", Value::from(level)))
+    (input, Fields::new().with_some("Output", output).with("JobLevel", Value::from(level)))
 }
 
 /// Why a job has failed: a code, and a sentence.

@@ -6,7 +6,7 @@
 use data_encoding::BASE64;
 use http::{HeaderName, StatusCode, header};
 use shared::{
-    auth::signing::sha1_hex,
+    auth::signing::{hex, sha1_hex},
     platform::Clock,
     wire::{Body, Problem, Reply},
 };
@@ -73,8 +73,8 @@ pub fn reply(status: StatusCode, xml: String, request: &str) -> Reply {
 /// A new request's id.
 pub fn request_id(clock: &dyn Clock) -> String {
     let at = clock.now().as_second();
-    let [a, b, c, d, e, f, g, h] = clock.random::<8>();
-    let text = format!("{at:x}_{a:02x}{b:02x}{c:02x}{d:02x}_{e:02x}{f:02x}_{g:02x}{h:02x}");
+    let random = hex(&clock.random::<8>());
+    let text = format!("{at:x}_{}_{}_{}", &random[..8], &random[8..12], &random[12..]);
     BASE64.encode(text.as_bytes())
 }
 

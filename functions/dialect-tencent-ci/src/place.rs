@@ -35,15 +35,12 @@ impl Place {
         let host = request.header("host").unwrap_or_default();
         let named = labels(host);
         let region = named.as_ref().map(|(_, region)| region.clone());
-        let (bucket, path) = match whole.strip_prefix(PREFIX) {
-            Some(rest) => {
-                let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
-                (bucket.to_owned(), format!("/{path}"))
-            }
-            None => {
-                let bucket = named.and_then(|(bucket, _)| bucket);
-                (bucket.unwrap_or(DEFAULT_BUCKET.to_owned()), whole.clone())
-            }
+        let (bucket, path) = if let Some(rest) = whole.strip_prefix(PREFIX) {
+            let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
+            (bucket.to_owned(), format!("/{path}"))
+        } else {
+            let bucket = named.and_then(|(bucket, _)| bucket);
+            (bucket.unwrap_or(DEFAULT_BUCKET.to_owned()), whole.clone())
         };
         let bucket = bucket.parse().map_err(|_| {
             let message = "The specified bucket does not exist.";

@@ -29,7 +29,7 @@ struct Signature {
     key_time: String,
     headers: String,
     parameters: String,
-    signature: String,
+    tag: String,
 }
 
 /// What a signature is about.
@@ -148,7 +148,7 @@ impl Signature {
             key_time: field("q-key-time")?,
             headers: field("q-header-list")?,
             parameters: field("q-url-param-list")?,
-            signature: field("q-signature")?,
+            tag: field("q-signature")?,
         })
     }
 
@@ -176,7 +176,7 @@ impl Signature {
         let Some(text) = self.http_string(covered) else { return false };
         let key = hex(&hmac_sha1(secret.as_bytes(), self.key_time.as_bytes()));
         let text = format!("sha1\n{}\n{}\n", self.sign_time, sha1_hex(text.as_bytes()));
-        same(&hex(&hmac_sha1(key.as_bytes(), text.as_bytes())), &self.signature)
+        same(&hex(&hmac_sha1(key.as_bytes(), text.as_bytes())), &self.tag)
     }
 
     /// What is signed of the request; `None` if something that is listed is not

@@ -62,7 +62,7 @@ impl Vector {
             key_time: TIME.into(),
             headers: self.header_list.into(),
             parameters: self.parameter_list.into(),
-            signature: self.signature.into(),
+            tag: self.signature.into(),
         }
     }
 
@@ -173,7 +173,7 @@ fn a_signature_is_refused_when_any_byte_of_it_is_another() {
         |signature| &mut signature.key_time,
         |signature| &mut signature.headers,
         |signature| &mut signature.parameters,
-        |signature| &mut signature.signature,
+        |signature| &mut signature.tag,
     ];
     for vector in vectors() {
         for part in parts {

@@ -33,8 +33,8 @@ pub async fn issue_token(service: &Service, sent: &Sent) -> Result<Reply, Fault>
     let project = project_of(service, who).await?;
     let scope = tokens::scope(&asked, &project)?;
     let (sealed, expires_at) = tokens::seal(service, key, until);
-    let issued_at = service.platform.clock.now();
-    let issued = Issued { key, project: &project, scope, method, issued_at, expires_at };
+    let at = service.platform.clock.now();
+    let issued = Issued { key, project: &project, scope, method, at, expires_at };
     let body = json!({"token": token(&issued, shown_catalog(service, sent))});
     Ok(Reply::json(StatusCode::CREATED, &body).with(SUBJECT, sealed).secret())
 }
@@ -57,7 +57,7 @@ pub async fn show_token(service: &Service, sent: &Sent) -> Result<Reply, Fault> 
         project: &project,
         scope: tokens::Scope::Project,
         method: tokens::Method::Password,
-        issued_at: opened.expires_at - lifetime,
+        at: opened.expires_at - lifetime,
         expires_at: opened.expires_at,
     };
     let body = json!({"token": token(&issued, shown_catalog(service, sent))});

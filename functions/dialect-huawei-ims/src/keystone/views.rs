@@ -22,7 +22,7 @@ pub struct Issued<'a> {
     /// What it was given for.
     pub method: Method,
     /// Since when it is good.
-    pub issued_at: Timestamp,
+    pub at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
 }
@@ -56,7 +56,7 @@ pub fn token(issued: &Issued<'_>, catalog: Option<Value>) -> Value {
     let key = issued.key.to_string();
     let mut token = json!({
         "methods": [issued.method.word()],
-        "issued_at": time(issued.issued_at),
+        "issued_at": time(issued.at),
         "expires_at": time(issued.expires_at),
         "user": {"id": key, "name": key, "domain": named(issued.project)},
     });

@@ -78,6 +78,8 @@ async fn a_job_becomes_one_of_ours_with_its_objects_and_its_place_in_line() {
     let input =
         Source::Object { bucket: "test-123".parse().unwrap(), key: "input/deer.jpg".into() };
     assert_eq!(spec.tasks[0].inputs[0].source, input);
+    let to = spec.tasks[0].outputs[0].to.as_ref().unwrap();
+    assert_eq!((to.bucket.as_str(), to.key.as_str()), ("results-123", "output/out.jpg"));
 }
 
 #[tokio::test(start_paused = true)]
