@@ -103,10 +103,9 @@ pub(crate) async fn machine(service: &Service, project: ProjectId, id: &str) -> 
     let mut env = Fields::new(note.env);
     let data = env.object("EnvData")?;
     let machine = data.map(|data| env::data_of(data, None)).transpose()?.unwrap_or_default();
-    let mut rest = Map::new();
-    for name in ["MountDataDisks"] {
-        rest.extend(env.raw(name).map(|value| (name.to_owned(), value)));
-    }
+    let disks = "MountDataDisks";
+    let rest: Map<_, _> =
+        env.raw(disks).map(|value| (disks.to_owned(), value)).into_iter().collect();
     env::with_rest(Fields::new(rest), machine)
 }
 
@@ -205,7 +204,7 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
     if let Some(mut data) = fields.object("EnvData")? {
         let types = data.texts("InstanceTypes")?;
         data.end()?;
-        resources = Some(retyped(&mut note, types)?);
+        resources = Some(retyped(&mut note, &types)?);
     }
     fields.end()?;
     let mut change = sized(service, nodes.unwrap_or(0), resources)?;
@@ -218,7 +217,7 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
 }
 
 /// Other machines, in place of those that there were.
-fn retyped(note: &mut Note, types: Vec<String>) -> Result<ResourcesRequest, Fault> {
+fn retyped(note: &mut Note, types: &[String]) -> Result<ResourcesRequest, Fault> {
     if types.is_empty() {
         let message = "`EnvData.InstanceTypes` is empty.";
         return Err(Fault::new("InvalidParameterValue.InstanceTypesEmpty", message));

@@ -56,7 +56,8 @@ pub(crate) fn canonical(
     headers: &[(&str, String)],
     payload: &[u8],
 ) -> String {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines = lines.concat();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     format!("{method}\n/\n{query}\n{lines}\n{}\n{}", names.join(";"), sha256_hex(payload))
 }
