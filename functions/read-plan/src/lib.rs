@@ -64,6 +64,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn instances_are_counted_as_their_job_wants_it() {
+        let world = World::new().await;
+        let index = r#"{"name": "PART", "first": 10, "step": 5}"#;
+        let json = format!(r#"{{"image": "a", "instances": 3, "index": {index}}}"#);
+        let job = world.submit(&json).await.id;
+        world.settle().await;
+        for (place, attempt) in world.live(job).await.into_iter().enumerate() {
+            let plan = ask(&world, attempt).of(ReadPlan).await.expect(200).json();
+            assert_eq!(plan["env"]["PART"], ["10", "15", "20"][place]);
+            assert_eq!(plan["env"]["TARPON_INSTANCE_INDEX"], place.to_string());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_attempt_that_is_to_stop_is_refused() {
         let world = World::new().await;
         let attempt = launched(&world).await;

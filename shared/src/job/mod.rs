@@ -40,7 +40,7 @@ pub use instance::{Instance, InstanceState, Outcome};
 pub use members::{ChunkEntry, Members};
 pub use record::{Ending, Halt, Image, ImageState, Job, Phase, Task, TaskState};
 pub use spec::{
-    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, InputSpec, JobSpec,
-    MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources,
+    CallbackFormat, CallbackSpec, CallbackTarget, Deadlines, Destination, IndexVariable, InputSpec,
+    JobSpec, MAX_INSTANCES, MAX_JOB_INSTANCES, MAX_TASKS, Network, Origin, OutputSpec, Resources,
     RetryRules, Sealed, Source, TaskSpec,
 };

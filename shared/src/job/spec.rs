@@ -131,6 +131,9 @@ pub struct TaskSpec {
     pub read_only_root: bool,
     /// How many containers of this task run, 1 to [`MAX_INSTANCES`].
     pub instances: u32,
+    /// A variable of the client's own that counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexVariable>,
     /// How many of them at once; all without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent: Option<u32>,
@@ -141,6 +144,25 @@ pub struct TaskSpec {
     pub retry: RetryRules,
     /// How long each stage may take.
     pub deadlines: Deadlines,
+}
+
+/// A variable that tells each container which of its task's it is, in numbers
+/// of the client's own: `first`, and `step` more for each further one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexVariable {
+    /// The variable's name.
+    pub name: String,
+    /// The first instance's number.
+    pub first: u32,
+    /// How far the next one's is from it.
+    pub step: u32,
+}
+
+impl IndexVariable {
+    /// The number of the instance at this place.
+    pub fn number(&self, instance: u32) -> u64 {
+        u64::from(self.first) + u64::from(self.step) * u64::from(instance)
+    }
 }
 
 /// Bytes that a process is given.

@@ -177,6 +177,7 @@ fn environment(
         })?;
         env.insert(name.clone(), secret.reveal().to_owned());
     }
+    env.extend(task.index.iter().map(|of| (of.name.clone(), of.number(id.instance).to_string())));
     let own = [
         id.job.to_string(),
         task.name.to_string(),

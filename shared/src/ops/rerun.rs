@@ -106,7 +106,7 @@ async fn task_request(
         secrets.insert(name.clone(), secret.reveal().into());
     }
     let TaskSpec { name, entrypoint, command, env, workdir, user, read_only_root, .. } = task;
-    let TaskSpec { instances, max_concurrent, resources, retry, deadlines, .. } = task;
+    let TaskSpec { instances, index, max_concurrent, resources, retry, deadlines, .. } = task;
     let inputs = task.inputs.iter().map(|input| {
         let mode = input.mode.map(|mode| format!("{mode:o}"));
         json!({ "path": input.path, "source": source(spec, &input.source), "mode": mode })
@@ -133,6 +133,7 @@ async fn task_request(
         },
         "read_only_root": read_only_root,
         "instances": instances,
+        "index": index,
         "max_concurrent": max_concurrent,
         "after": after.collect::<Vec<_>>(),
         "retry": {

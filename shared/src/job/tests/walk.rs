@@ -42,6 +42,7 @@ pub fn task(name: &str) -> TaskSpec {
         network: Network::default(),
         read_only_root: false,
         instances: 1,
+        index: None,
         max_concurrent: None,
         after: Vec::new(),
         retry: RetryRules::default(),

@@ -217,6 +217,14 @@ mod tests {
             (r#"{"image": "a", "queue": "a b"}"#, "queue", "not a valid name"),
             (r#"{"image": "a", "env": {"TARPON_TOKEN": "x"}}"#, "env.TARPON_TOKEN", "ours"),
             (r#"{"image": "a", "secret_env": {"A=B": "x"}}"#, "secret_env.A=B", "no `=`"),
+            (r#"{"image": "a", "index": {"name": "A=B"}}"#, "index.name", "no `=`"),
+            (r#"{"image": "a", "index": {"name": "TARPON_X"}}"#, "index.name", "ours"),
+            (r#"{"image": "a", "index": {"name": "A", "step": 0}}"#, "index.step", "1 to"),
+            (
+                r#"{"image": "a", "env": {"A": ""}, "index": {"name": "A"}}"#,
+                "index.name",
+                "already",
+            ),
             (r#"{"image": 7}"#, "image", "expected a string"),
             (r#"{"tasks": [{"image": "a", "stdin": {}}]}"#, "tasks[0].stdin", "expected"),
             (

@@ -22,7 +22,7 @@ pub use rules::{
     check_client_token, check_object_key, check_text, parse_name, parse_object, within,
 };
 pub use shapes::{
-    AfterRequest, FlatJobRequest, InputRequest, JobBody, JobRequest, NetworkRequest,
+    AfterRequest, FlatJobRequest, IndexRequest, InputRequest, JobBody, JobRequest, NetworkRequest,
     ResourcesRequest, RetryRequest, SourceRequest, TaskRequest,
 };
 pub use task::STANDARD as STANDARD_RESOURCES;

@@ -82,6 +82,8 @@ pub struct TaskRequest {
     pub read_only_root: bool,
     /// How many containers of this task run: 1 to 10,000; 1 without.
     pub instances: Option<u32>,
+    /// A variable of your own that counts them.
+    pub index: Option<IndexRequest>,
     /// How many of them at once; all without.
     pub max_concurrent: Option<u32>,
     /// What has to have ended before.
@@ -146,6 +148,21 @@ pub struct InputRequest {
     /// Permission bits in octal, such as `0755`; `0644` without.
     #[serde(default)]
     pub mode: Option<String>,
+}
+
+/// A variable that counts a task's containers, beside
+/// `TARPON_INSTANCE_INDEX`, which counts them from 0.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IndexRequest {
+    /// The variable's name.
+    pub name: String,
+    /// The first one's number: 0 to 1,000,000; 0 without.
+    #[serde(default)]
+    pub first: u32,
+    /// How much more the next one's is: 1 to 1,000,000; 1 without.
+    #[serde(default)]
+    pub step: Option<u32>,
 }
 
 /// What a container may use.

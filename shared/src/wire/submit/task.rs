@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AfterRequest, NetworkRequest, ResourcesRequest, RetryRequest, TaskRequest,
+    AfterRequest, IndexRequest, NetworkRequest, ResourcesRequest, RetryRequest, TaskRequest,
     rules::{check_path, check_user, within},
 };
 use crate::{
     job::{
-        Deadlines, Edge, ImageReference, MAX_INSTANCES, Name, Network, Resources, RetryRules,
-        TaskSpec,
+        Deadlines, Edge, ImageReference, IndexVariable, MAX_INSTANCES, Name, Network, Resources,
+        RetryRules, TaskSpec,
     },
     service::Limits,
     wire::Problem,
@@ -139,6 +139,7 @@ impl At {
         let stdin = self.stdin(task.stdin, others, limits)?;
         let instances = task.instances.unwrap_or(1);
         within(&self.field("instances"), i64::from(instances), 1, i64::from(MAX_INSTANCES))?;
+        let index = task.index.map(|index| self.index(index, &task.env)).transpose()?;
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
@@ -165,6 +166,7 @@ impl At {
             },
             read_only_root: task.read_only_root,
             instances,
+            index,
             max_concurrent: task.max_concurrent,
             after: self.edges(&task.after, others)?,
             retry: self.retry(task.retry)?,
@@ -217,6 +219,28 @@ impl At {
             return Err(Problem::invalid(self.field(&format!("{of}.{name}")), rule));
         }
         Ok(())
+    }
+
+    /// A variable that counts instances: its name has no other use.
+    fn index(
+        self,
+        index: IndexRequest,
+        env: &BTreeMap<String, String>,
+    ) -> Result<IndexVariable, Problem> {
+        let IndexRequest { name, first, step } = index;
+        let step = step.unwrap_or(1);
+        within(&self.field("index.first"), i64::from(first), 0, 1_000_000)?;
+        within(&self.field("index.step"), i64::from(step), 1, 1_000_000)?;
+        if env.contains_key(&name) {
+            let rule = format!("`{name}` is in the environment already");
+            return Err(Problem::invalid(self.field("index.name"), rule));
+        }
+        let variable = BTreeMap::from([(name.clone(), String::new())]);
+        self.check_env(&variable, &BTreeMap::new()).map_err(|problem| match problem {
+            Problem::Invalid { rule, .. } => Problem::invalid(self.field("index.name"), rule),
+            other => other,
+        })?;
+        Ok(IndexVariable { name, first, step })
     }
 
     fn resources(self, asked: ResourcesRequest, limits: &Limits) -> Result<Resources, Problem> {
