@@ -49,7 +49,7 @@ pub fn api() -> Vec<Box<dyn DynAction>> {
 
 /// The foreign APIs that share the address with the native one.
 pub fn dialects() -> Vec<Box<dyn DynDialect>> {
-    vec![]
+    vec![Box::new(dialect_alibaba_ehpc::AlibabaEhpc)]
 }
 
 /// What the agent calls.
