@@ -27,8 +27,8 @@ macro_rules! clients {
 }
 
 clients! {
-    docker: native;
-    process: native;
+    docker: alibaba_ehpc, native;
+    process: crowd, native;
 }
 
 /// Tells the stories of one file, in two projects of a server of their own.

@@ -132,7 +132,7 @@ struct ContainerState {
 /// One container's part of a job, and its last attempts.
 pub struct Part {
     task: u32,
-    pub place: u32,
+    place: u32,
     /// None where it was never begun.
     pub instance: Option<Instance>,
     attempts: u32,

@@ -234,7 +234,7 @@ async fn listed(call: &Call<'_>, found: &Found) -> Result<Listed, Problem> {
     })
 }
 
-/// Stops jobs, and parts of arrays. All are there, or none is stopped.
+/// Stops jobs. All are there, or none is stopped.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
     call.parameters.only(&["ClusterId", "JobIds"])?;
     let cluster = call.cluster().await?;
@@ -247,16 +247,13 @@ pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
         let found = one(call, &cluster, id).await?;
         all.push(found.ok_or_else(|| Fault::invalid("JobIds", format!("there is no job `{id}`")))?);
     }
-    for Found { job, part } in all {
-        match part {
-            None => {
-                jobs::cancel(call.service, job.key()).await?;
-            }
-            Some((_, part)) => {
-                let _ = part.place;
-                return Err(Fault::invalid("JobIds", "one part alone cannot be stopped yet"));
-            }
-        }
+    // All or none: what cannot be done is known before anything is.
+    if all.iter().any(|found| found.part.is_some()) {
+        let why = "one part of an array is not stopped alone here; stop the array";
+        return Err(Fault::invalid("JobIds", why));
+    }
+    for Found { job, .. } in all {
+        jobs::cancel(call.service, job.key()).await?;
     }
     Ok(call.answer(Nothing {}))
 }

@@ -1,0 +1,115 @@
+"""Many clients of all vendors at once, in two projects: every job ends, and no
+client sees a job of the project that is not its own.
+"""
+
+import concurrent.futures
+import itertools
+import re
+import threading
+import unittest
+
+import alibaba_ehpc
+import tarpon
+from tarpon import OURS, THEIRS
+
+CLIENTS = 16
+JOBS = 50
+
+#: Asked of each client about the other project's.
+ASKED = 5
+
+
+def native(said):
+    """The native id of a job, whatever form its API has it in."""
+    return "job-" + re.search(r"[0-9a-f]{32}$", said.replace("-", "").lower()).group()
+
+
+class Alibaba:
+    """E-HPC, by either of its clients."""
+
+    def __init__(self, sdk):
+        self.sdk = sdk
+
+    def submit(self, name):
+        command = tarpon.PROBE["command"] + ["say", "hi"]
+        container = {"Image": tarpon.PROBE["image"], "Arg": command}
+        asked = {"JobName": name, "Container": container, "Cpu": 0.05, "Memory": 0.0625}
+        return self.sdk.call("SubmitServerlessJob", ClusterId="default", **asked)["JobId"]
+
+    def state(self, job):
+        asked = {"ClusterId": "default", "JobIds": [job]}
+        found = self.sdk.call("ListServerlessJobs", **asked)["Jobs"]
+        return found[0]["State"] if found else None
+
+    def is_over(self, job):
+        return self.state(job) in ("Succeeded", "Failed", "Canceled")
+
+    def has_succeeded(self, job):
+        return self.state(job) == "Succeeded"
+
+    def sees(self, job):
+        return self.state(job.removeprefix("job-")) is not None
+
+
+#: How each kind of client is made for a project.
+KINDS = (
+    lambda project: Alibaba(alibaba_ehpc.Classic(project)),
+    lambda project: Alibaba(alibaba_ehpc.Current(project)),
+)
+
+
+class Client:
+    """One of the crowd, and what it has submitted."""
+
+    def __init__(self, number, project, kind):
+        self.number, self.project = number, project
+        self.speaks = kind(project)
+        self.jobs = []
+
+    def work(self, all_are_there):
+        """Submits its jobs once everybody is there, and sees to their end."""
+        all_are_there.wait()
+        for job in range(JOBS):
+            self.jobs.append(self.speaks.submit(f"crowd-{self.number}-{job}"))
+        for job in self.jobs:
+            tarpon.until(f"{job} is over", lambda: self.speaks.is_over(job) or None)
+
+
+class Crowd(unittest.TestCase):
+    def test_all_jobs_of_sixteen_clients_end_and_none_crosses_a_project(self):
+        projects = (OURS, THEIRS)
+        kinds = itertools.cycle(KINDS)
+        clients = []
+        # Both projects have clients of each kind.
+        for number in range(0, CLIENTS, len(projects)):
+            kind = next(kinds)
+            clients += [Client(number + n, who, kind) for n, who in enumerate(projects)]
+        all_are_there = threading.Barrier(CLIENTS)
+        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+            for done in [pool.submit(client.work, all_are_there) for client in clients]:
+                done.result()
+
+        owned = {project: set() for project in projects}
+        for client in clients:
+            self.assertEqual(len(set(client.jobs)), JOBS)
+            for job in client.jobs:
+                self.assertTrue(client.speaks.has_succeeded(job), job)
+            owned[client.project].update(map(native, client.jobs))
+        for project, jobs in owned.items():
+            self.assertEqual(len(jobs), CLIENTS // len(projects) * JOBS)
+            self.assertEqual(set(everything(project)), jobs)
+        for client in clients:
+            other = next(project for project in projects if project is not client.project)
+            for job in sorted(owned[other])[:: len(owned[other]) // ASKED]:
+                self.assertFalse(client.speaks.sees(job), job)
+
+
+def everything(project):
+    """The ids of all jobs of a project, with what the native API says of them."""
+    path = "/v1/jobs?limit=100"
+    while path:
+        page = project.request("GET", path).expect(200).json()
+        for view in page["jobs"]:
+            assert view["state"] == "succeeded", view
+            yield view["id"]
+        path = page.get("next") and f"/v1/jobs?limit=100&cursor={page['next']}"
