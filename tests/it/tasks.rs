@@ -99,7 +99,7 @@ async fn a_diamond_of_two_hundred_tasks_ends_with_the_right_counts(world: &mut W
         task("first", &format!("mkdir -p {marks} && touch {marks}/first"), Vec::new()),
     ];
     for (n, name) in middle.iter().enumerate() {
-        let code = if n % 10 == 9 { 1 } else { 0 };
+        let code = u8::from(n % 10 == 9);
         let script = format!("test -e {marks}/first && touch {marks}/{n} && exit {code}; exit 2");
         tasks.push(task(name, &script, vec![json!({"task": "first"})]));
     }
