@@ -229,25 +229,6 @@ impl IndexVariable {
     }
 }
 
-/// A variable that tells each container which of its task's it is, in numbers
-/// of the client's own: `first`, and `step` more for each further one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexVariable {
-    /// The variable's name.
-    pub name: String,
-    /// The first instance's number.
-    pub first: u32,
-    /// How far the next one's is from it.
-    pub step: u32,
-}
-
-impl IndexVariable {
-    /// The number of the instance at this place.
-    pub fn number(&self, instance: u32) -> u64 {
-        u64::from(self.first) + u64::from(self.step) * u64::from(instance)
-    }
-}
-
 /// Bytes that a process is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
