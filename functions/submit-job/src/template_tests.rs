@@ -11,7 +11,7 @@ use super::SubmitJob;
 async fn save(world: &World, name: &str, template: Value) {
     let of = |field: &str| template[field].as_object().cloned().unwrap_or_default();
     let parameters = serde_json::from_value(of("parameters").into()).expect("parameters");
-    let draft = Draft { description: None, parameters, job: of("job") };
+    let draft = Draft { description: None, parameters, job: of("job"), origin: None };
     let name = name.parse().expect("a name");
     templates::put(&world.service, world.project, name, draft).await.expect("it is saved");
 }

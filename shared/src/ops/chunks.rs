@@ -444,7 +444,8 @@ pub async fn perform(service: &Service, key: ChunkKey) -> Result<(), Problem> {
     let mut failed = recall_all(service, recalls.collect()).await.err();
     for due in due {
         debug!(job.id = %key.job.job, duty = ?due.duty, "duty");
-        if let Err(problem) = perform_one(service, key, &chunk, due.duty).await {
+        let done = Box::pin(perform_one(service, key, &chunk, due.duty)).await;
+        if let Err(problem) = done {
             warn!(job.id = %key.job.job, duty = ?due.duty, error = %problem, "duty failed");
             failed.get_or_insert(problem);
         }

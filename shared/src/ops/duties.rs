@@ -50,7 +50,8 @@ async fn perform_on(service: &Service, mut row: Row, job: Job) -> Result<(), Pro
             continue;
         }
         debug!(job.id = %id, duty = ?due.duty, "duty");
-        if let Err(problem) = perform_one(service, &mut seen, due.duty).await {
+        let done = Box::pin(perform_one(service, &mut seen, due.duty)).await;
+        if let Err(problem) = done {
             warn!(job.id = %id, duty = ?due.duty, error = %problem, "duty failed");
             failed.get_or_insert(problem);
         }

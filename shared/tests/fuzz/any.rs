@@ -87,7 +87,7 @@ fn apply(value: &mut Value, way: &[Index], change: Change) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             let name = fields.keys().nth(first.index(fields.len())).unwrap().clone();
-            within(fields, name, rest, change);
+            within(fields, &name, rest, change);
         }
         Value::Array(items) if !items.is_empty() => {
             let place = first.index(items.len());
@@ -101,12 +101,12 @@ fn apply(value: &mut Value, way: &[Index], change: Change) {
     }
 }
 
-fn within(fields: &mut Map<String, Value>, name: String, rest: &[Index], change: Change) {
+fn within(fields: &mut Map<String, Value>, name: &str, rest: &[Index], change: Change) {
     match (rest, change) {
-        ([], Change::Gone) => drop(fields.remove(&name)),
+        ([], Change::Gone) => drop(fields.remove(name)),
         ([], Change::Beside(other, value)) => drop(fields.insert(other, value)),
         (rest, change) => {
-            if let Some(value) = fields.get_mut(&name) {
+            if let Some(value) = fields.get_mut(name) {
                 apply(value, rest, change);
             }
         }

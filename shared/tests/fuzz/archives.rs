@@ -1,7 +1,10 @@
 //! Tars that the agent did not write: whatever shares its container could have.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
-use shared::archive::{Found, Manifest, Step, Unbundled, Walker, find_manifest};
+use shared::{
+    archive::{Found, Manifest, Rewritten, Step, Walker, find_manifest},
+    job::Layout,
+};
 
 /// Walks over all of it, seeing `window` bytes at a time; what was found, and
 /// whether it came to an end. Never more steps than there are blocks.
@@ -115,11 +118,11 @@ proptest! {
         tar in damaged(), pieces in vec(1..2_000_usize, 1..20),
     ) {
         let in_pieces = |pieces: &[usize]| {
-            let (mut unbundled, mut out) = (Unbundled::into_folder("f/0/"), Vec::new());
+            let (mut rewritten, mut out) = (Rewritten::new("f/0/", Layout::Native), Vec::new());
             let (mut rest, mut sizes) = (&tar[..], pieces.iter().cycle());
-            while !rest.is_empty() && !unbundled.is_over() {
+            while !rest.is_empty() && !rewritten.is_over() {
                 let (piece, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
-                out.extend(unbundled.push(piece).ok()?);
+                out.extend(rewritten.push(piece).ok()?);
                 rest = later;
             }
             Some(out)

@@ -183,7 +183,7 @@ async fn a_result_that_is_too_old_is_not_used() {
     world.run(first, 0, &[("Stdout", "")]).await;
     later(&world, Duration::from_secs(100)).await;
     assert!(again(&world, &within(200)).await.is_some());
-    later(&world, Duration::from_secs(120)).await;
+    later(&world, Duration::from_mins(2)).await;
     assert_eq!(again(&world, &within(200)).await, None, "a copy is as old as what was copied");
 }
 
@@ -227,7 +227,7 @@ async fn equals_that_come_together_run_once() {
 
     attempts::read_plan(&world.service, attempt).await.unwrap();
     world.finish(attempt, 0, &[("Stdout", "once")]).await;
-    later(&world, Duration::from_secs(60)).await;
+    later(&world, Duration::from_mins(1)).await;
     for job in &all {
         let job = world.job(job.id).await;
         assert!(job.ending().is_some(), "{job:?}");
@@ -244,7 +244,7 @@ async fn who_waited_in_vain_leads() {
     assert_eq!(given(&world, second).await, None);
     assert_eq!(world.live(second).await, []);
     world.finish(attempt, 1, &[("Stdout", "")]).await;
-    later(&world, Duration::from_secs(60)).await;
+    later(&world, Duration::from_mins(1)).await;
     assert_eq!(world.live(second).await.len(), 1);
 }
 
@@ -254,7 +254,7 @@ async fn nobody_waits_for_who_stands_in_a_paused_queue() {
     let slow = rows::QueueKey { project: world.project, name: "slow".parse().unwrap() };
     let pause = queues::QueueChange { paused: Some(true), ..Default::default() };
     queues::put(&world.service, &slow, pause).await.unwrap();
-    let first = world.submit(&CACHED.replace("{", r#"{"queue": "slow", "#)).await.id;
+    let first = world.submit(&CACHED.replace('{', r#"{"queue": "slow", "#)).await.id;
     world.settle().await;
     let instance = world.job(first).await.only_instance().cloned().unwrap();
     assert!(matches!(instance.recall, Some(Recall::Leads { key: Some(_) })));

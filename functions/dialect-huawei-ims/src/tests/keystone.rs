@@ -104,7 +104,10 @@ fn unauthorized(answer: &shared::conformance::memory::Answer) {
 async fn what_proves_nothing_brings_no_token() {
     let world = World::new().await;
     let (key, secret) = (world.key.to_string(), world.secret.reveal());
-    let by = |user: Value| json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}});
+    let by = |user: Value| {
+        let identity = json!({"methods": ["password"], "password": {"user": user}});
+        json!({"auth": {"identity": identity}})
+    };
     for body in [
         by(json!({"name": key, "password": "wrong"})),
         by(json!({"name": "nobody", "password": secret})),

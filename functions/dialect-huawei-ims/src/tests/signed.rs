@@ -122,7 +122,7 @@ async fn whatever_is_changed_on_the_way_spoils_it() {
         Letter { path: "/v1/cloudimages/job/x".into(), ..good.clone() },
         Letter { method: Method::POST, path: "/v2/cloudimages/action".into(), ..good.clone() },
         good.clone().with("host", |host| format!("{host}0")),
-        good.clone().with("user-agent", |agent| agent.to_uppercase()),
+        good.clone().with("user-agent", str::to_uppercase),
         good.clone().with("content-type", |kind| format!("{kind}; charset=utf-8")),
         good.clone().with("x-project-id", |_| other.project.to_string()),
         good.clone().with("x-sdk-date", |_| "20260301T120001Z".into()),

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn read(data: Value) -> Result<Env, Fault> {
-        let Value::Object(map) = json!({ "EnvData": data }) else { panic!() };
+        let map = [("EnvData".to_owned(), data)].into_iter().collect();
         own(Fields::new(map), Some("ap-guangzhou"))
     }
 

@@ -129,9 +129,9 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Option<Fields> {
+    fn fields(value: Value) -> Fields {
         let Value::Object(map) = value else { panic!("{value} is no object") };
-        Some(Fields::new(map))
+        Fields::new(map)
     }
 
     #[test]
@@ -141,14 +141,14 @@ mod tests {
             "StderrRedirectPath": "cos://b-1.cosgz.myqcloud.com/logs",
             "StderrRedirectFileName": "${BATCH_TASK_NAME}-${BATCH_TASK_INSTANCE_INDEX}.err",
         });
-        let objects = to_objects(fields(said), "t").unwrap();
+        let objects = to_objects(Some(fields(said)), "t").unwrap();
         assert_eq!(objects[0].as_deref(), Some("b-1/logs/{job}.t.{instance}.stdout"));
         assert_eq!(objects[1].as_deref(), Some("b-1/logs/t-{instance}.err"));
         let bad = json!({ "StdoutRedirectPath": "cfs://1.2.3.4/a" });
-        let code = to_objects(fields(bad), "t").unwrap_err().code;
+        let code = to_objects(Some(fields(bad)), "t").unwrap_err().code;
         assert_eq!(code, "InvalidParameterValue.RemoteStorageSchemeType");
         let bad = json!({ "StdoutRedirectFileName": "../x" });
-        assert_eq!(to_objects(fields(bad), "t").unwrap_err().code, "InvalidParameterValue");
+        assert_eq!(to_objects(Some(fields(bad)), "t").unwrap_err().code, "InvalidParameterValue");
     }
 
     #[test]
@@ -157,6 +157,9 @@ mod tests {
         assert_eq!(in_shell(&file), r#"'/a b/$(x)'\'''"${BATCH_JOB_ID}"'.o'"#);
         assert_eq!(filled(&file.name, "job-1", "t", 0), "$(x)'job-1.o");
         let bad = json!({ "StdoutLocalPath": "here" });
-        assert_eq!(to_files(fields(bad)).unwrap_err().code, "InvalidParameterValue.LocalPath");
+        assert_eq!(
+            to_files(Some(fields(bad))).unwrap_err().code,
+            "InvalidParameterValue.LocalPath"
+        );
     }
 }

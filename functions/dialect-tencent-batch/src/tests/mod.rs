@@ -233,7 +233,9 @@ pub(super) fn with(mut task: Value, name: &str, value: Value) -> Value {
 
 /// What `SubmitJob` is asked with.
 pub(super) fn submission(job: Value) -> Value {
-    json!({ "Placement": { "Zone": "ap-guangzhou-2" }, "Job": job })
+    let placement = json!({ "Zone": "ap-guangzhou-2" });
+    let named = [("Placement", placement), ("Job", job)];
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 pub(super) fn parsed(id: &str) -> JobId {

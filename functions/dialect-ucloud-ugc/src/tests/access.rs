@@ -103,7 +103,7 @@ async fn tokens_expire_and_older_ones_stay_good() {
     };
     ask(&first, 43016).await;
     ask(&second, 43016).await;
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(ask(&second, 43005).await["Message"], "TokenExpired");
     ask(&first, 43016).await;
     assert_eq!(ask("H2JKDKOW3HN24CGG1PV3DV779932C", 43004).await["Message"], "TokenNotVaild");

@@ -1,6 +1,6 @@
 //! Registered images in their buckets.
 
-use shared::{auth::Secret, ops::images};
+use shared::{auth::Secret, job::Name, ops::images};
 
 use super::*;
 
@@ -119,7 +119,7 @@ async fn a_task_runs_a_registered_image_by_any_of_its_names() {
         let answer = said(&task(&world, "SubmitTask", &pairs).await, 0);
         let job = job_id(answer["TaskId"].as_str().expect("an id")).expect("a task's id");
         let image = world.job(job).await.images.remove(0);
-        let found = image.registered.as_ref().map(|name| name.as_str());
+        let found = image.registered.as_ref().map(Name::as_str);
         assert_eq!(found, registered, "{name}");
         let id = answer["TaskId"].as_str().expect("an id");
         let detail = said(&control(&world, "GetTaskDetail", &[("TaskId", id)]).await, 0);

@@ -283,7 +283,7 @@ async fn keys_are_made_once_listed_and_disabled() {
     let told = fake.command(&["keys", "create"]).await;
     assert!(told.code.is_err(), "a second try could make a second key");
     assert_eq!(fake.count("POST /v1/keys"), 2);
-    let table = "ID   STATE     CREATED  NOTE\ntp2  disabled  10m ago  ci\n";
+    let table = "ID   STATE     APIS  CREATED  NOTE\ntp2  disabled  all   10m ago  ci\n";
     assert_eq!(fake.command(&["keys"]).await.spoken.out(), table);
     let told = fake.command(&["keys", "disable", "tp2"]).await;
     assert_eq!(told.spoken.out(), "tp2 is disabled\n");
