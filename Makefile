@@ -35,7 +35,7 @@ test-clients: build images probe $(CLIENTS) ## the vendors' own clients against 
 simulation: ## 10,000 worlds in which everything goes wrong that may
 	TARPON_SEEDS=10000 cargo test $(QUICK:%=--config 'profile.dev.package.%.opt-level=1') --package tests-simulation
 
-test-aws: build probe ## the AWS adapters, the functions and the deployed template, against stand-ins for AWS
+test-aws: build probe $(CLIENTS) ## the AWS adapters, the functions and the deployed template, against stand-ins for AWS
 	@infra/local/tools.sh cargo-nextest docker-registry
 	cargo build $(ON_AWS),lambda $(LAMBDAS:%=--package=%) --bins --test aws --test it
 	@$(STAND-INS)/zips.sh $(TARGET)/debug
@@ -108,7 +108,7 @@ doctor:
 	@infra/local/doctor.sh
 
 testers: target/webhooks/bin/python $(CLIENTS)
-	@infra/local/tools.sh cargo-nextest busybox
+	@infra/local/tools.sh cargo-nextest busybox docker-registry
 
 target/webhooks/bin/python:
 	@python3 -m venv target/webhooks.new && target/webhooks.new/bin/pip install --quiet standardwebhooks==1.1.0

@@ -5,8 +5,22 @@ client sees a job of the project that is not its own.
 import concurrent.futures
 import itertools
 import re
+import shlex
 import threading
 import unittest
+import uuid
+
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkims.v2 import ImsClient, ShowJobRequest
+from tencentcloud.batch.v20170312 import models
+from tencentcloud.batch.v20170312.batch_client import BatchClient
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from ucloud.client import Client as UCloudClient
+from ucloud.core.exc import RetCodeException
 
 import alibaba_ehpc
 import tarpon
@@ -51,10 +65,105 @@ class Alibaba:
         return self.state(job.removeprefix("job-")) is not None
 
 
+class Tencent:
+    """Batch."""
+
+    def __init__(self, project):
+        http = HttpProfile(protocol="http", endpoint=tarpon.ADDRESS)
+        profile = ClientProfile(httpProfile=http, language="en-US")
+        self.client = BatchClient(Credential(project.key, project.secret), "ap-guangzhou", profile)
+        self.own = project.submit
+
+    def submit(self, name):
+        # The process runtime has no image with a shell, which this API runs
+        # commands by: its client sees to the job from then on.
+        return self.own(tarpon.probe("say hi", name=name))
+
+    def state(self, job):
+        asked = models.DescribeJobRequest()
+        asked.JobId = job
+        try:
+            return self.client.DescribeJob(asked).JobState
+        except TencentCloudSDKException as refused:
+            assert refused.get_code() == "ResourceNotFound.Job", refused
+            return None
+
+    def is_over(self, job):
+        return self.state(job) in ("SUCCEED", "FAILED")
+
+    def has_succeeded(self, job):
+        return self.state(job) == "SUCCEED"
+
+    def sees(self, job):
+        return self.state(job) is not None
+
+
+class UCloud:
+    """UGC."""
+
+    def __init__(self, project):
+        keys = {"public_key": project.key, "private_key": project.secret}
+        self.client = UCloudClient({"base_url": tarpon.URL, "region": "cn-bj2", **keys})
+        self.token = self.client.invoke("GetAccessToken")["AccessToken"]
+
+    def submit(self, name):
+        command = shlex.join([*tarpon.PROBE["command"], "say", "hi"])
+        asked = {"ImageName": tarpon.PROBE["image"], "Cmd": command, "TaskName": name}
+        asked |= {"TaskType": "Async", "AccessToken": self.token}
+        return self.client.invoke("SubmitTask", asked)["TaskId"]
+
+    def state(self, job):
+        try:
+            return self.client.invoke("GetTaskDetail", {"TaskId": job})["State"]
+        except RetCodeException as refused:
+            assert refused.code == 43016, refused
+            return None
+
+    def is_over(self, job):
+        return self.state(job) in ("Success", "Fail")
+
+    def has_succeeded(self, job):
+        return self.state(job) == "Success"
+
+    def sees(self, job):
+        return self.state(str(uuid.UUID(job.removeprefix("job-")))) is not None
+
+
+class Huawei:
+    """IMS, which shows jobs and has no call that submits one."""
+
+    def __init__(self, project):
+        credentials = BasicCredentials(project.key, project.secret, project.id)
+        builder = ImsClient.new_builder().with_credentials(credentials)
+        self.client, self.own = builder.with_endpoints([tarpon.URL]).build(), project.submit
+
+    def submit(self, name):
+        return self.own(tarpon.probe("say hi", name=name))
+
+    def state(self, job):
+        try:
+            return self.client.show_job(ShowJobRequest(job_id=job.removeprefix("job-"))).status
+        except ClientRequestException as refused:
+            assert refused.status_code == 404, refused
+            return None
+
+    def is_over(self, job):
+        return self.state(job) in ("SUCCESS", "FAIL")
+
+    def has_succeeded(self, job):
+        return self.state(job) == "SUCCESS"
+
+    def sees(self, job):
+        return self.state(job) is not None
+
+
 #: How each kind of client is made for a project.
 KINDS = (
     lambda project: Alibaba(alibaba_ehpc.Classic(project)),
     lambda project: Alibaba(alibaba_ehpc.Current(project)),
+    Tencent,
+    UCloud,
+    Huawei,
 )
 
 

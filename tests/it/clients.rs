@@ -31,10 +31,22 @@ clients! {
     process: crowd, native;
 }
 
+/// In a deployment, where each dialect has a URL of its own.
+#[cfg(feature = "aws")]
+mod aws {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn by_url() {
+        super::tell_in(tests::World::start(tests::Runtime::Aws), "by_url").await;
+    }
+}
+
 /// Tells the stories of one file, in two projects of a server of their own.
 async fn tell(runtime: Runtime, name: &str) {
     let more = ["--allow-callback-to", "127.0.0.0/8"].map(str::to_owned).to_vec();
-    let mut world = World::start_with(runtime, Options { more, ..Options::default() });
+    tell_in(World::start_with(runtime, Options { more, ..Options::default() }), name).await;
+}
+
+async fn tell_in(mut world: World, name: &str) {
     let other = world.project("other").await;
     let home = world.beside("home");
     std::fs::create_dir_all(&home).unwrap();
@@ -61,6 +73,10 @@ fn python(world: &World, other: &Client, home: &Path, name: &str) -> Command {
         .env("NO_PROXY", "*")
         .env("TARPON_URL", world.client.base())
         .env("TARPON_PROBE", probe.to_string());
+    // Where the dialects of a deployment are.
+    let is_told = |name: &str| name == "TARPON_STAND_IN" || name.ends_with("_URL");
+    let told = std::env::vars().filter(|(name, _)| name.starts_with("TARPON_") && is_told(name));
+    command.envs(told.filter(|(name, _)| name != "TARPON_URL"));
     for (prefix, client) in [("TARPON", &world.client), ("TARPON_OTHER", other)] {
         command
             .env(format!("{prefix}_PROJECT_ID"), &client.credentials.project)

@@ -180,14 +180,20 @@ impl Reader {
             // Deleted under the reader.
             return Ok(Stage::Done);
         };
-        let member = match output::member(&self.service, &whole, name).await {
-            // Some layouts leave out what is empty.
-            Err(Problem::NotFound { .. }) => return Ok(Stage::Archived(id, place + 1)),
-            found => found?,
-        };
+        let found = output::member(&self.service, &whole, name).await;
+        if matches!(found, Err(Problem::NotFound { .. })) && self.leaves_out_empty_ones().await? {
+            return Ok(Stage::Archived(id, place + 1));
+        }
+        let member = found?;
         let start = position.min(member.size());
         let body = member.read(&self.service, start..member.size()).await?;
         Ok(Stage::Member(id, place, body.into_stream()))
+    }
+
+    /// Whether the job's archives have no member of a stream that is empty.
+    async fn leaves_out_empty_ones(&self) -> Result<bool, Problem> {
+        let job = jobs::load(&self.service, self.key).await?;
+        Ok(!attempts::load_spec(&self.service, &job).await?.layout.is_native())
     }
 
     async fn read_member(
