@@ -71,6 +71,12 @@ struct Reader {
     found: VecDeque<Piece>,
 }
 
+/// Whether the job's archives have no member of a stream that is empty.
+async fn leaves_out_empty_ones(service: &Service, key: JobKey) -> Result<bool, Problem> {
+    let job = jobs::load(service, key).await?;
+    Ok(!attempts::load_spec(service, &job).await?.layout.is_native())
+}
+
 /// Where the next bytes come from.
 enum Stage {
     /// Nowhere: the attempt has not been claimed.
@@ -181,19 +187,15 @@ impl Reader {
             return Ok(Stage::Done);
         };
         let found = output::member(&self.service, &whole, name).await;
-        if matches!(found, Err(Problem::NotFound { .. })) && self.leaves_out_empty_ones().await? {
+        if matches!(found, Err(Problem::NotFound { .. }))
+            && leaves_out_empty_ones(&self.service, self.key).await?
+        {
             return Ok(Stage::Archived(id, place + 1));
         }
         let member = found?;
         let start = position.min(member.size());
         let body = member.read(&self.service, start..member.size()).await?;
         Ok(Stage::Member(id, place, body.into_stream()))
-    }
-
-    /// Whether the job's archives have no member of a stream that is empty.
-    async fn leaves_out_empty_ones(&self) -> Result<bool, Problem> {
-        let job = jobs::load(&self.service, self.key).await?;
-        Ok(!attempts::load_spec(&self.service, &job).await?.layout.is_native())
     }
 
     async fn read_member(

@@ -97,7 +97,6 @@ fn everything_that_may_come_to_pass_does() {
     let (seen, _) = all(0..100, None, usize::MAX);
     let Seen { jobs, succeeded, failed, stopped, removed, attempts, again, .. } = seen;
     let Seen { processes, repeated, refused, deaths, fullest, .. } = seen;
-    let Seen { told, given_up, fired, wide, recalled, awaited, .. } = seen;
     for (what, times) in [
         ("jobs", jobs),
         ("succeeded", succeeded),
@@ -110,12 +109,6 @@ fn everything_that_may_come_to_pass_does() {
         ("repeated", repeated),
         ("refused", refused),
         ("deaths", deaths),
-        ("told", told),
-        ("given up", given_up),
-        ("fired", fired),
-        ("wide", wide),
-        ("recalled", recalled),
-        ("awaited", awaited),
     ] {
         // Few agents come for what was stopped before they asked.
         let least = if what == "refused" { 1 } else { 10 };

@@ -1,7 +1,7 @@
 //! People and programs that use the API: they send again what was not
 //! answered, change their minds, and look at what is theirs.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cancel_job::CancelJob;
 use data_encoding::BASE64;
@@ -9,17 +9,10 @@ use delete_job::DeleteJob;
 use get_job::GetJob;
 use http::{HeaderName, header};
 use list_jobs::ListJobs;
-use post_event::PostEvent;
 use put_queue::PutQueue;
-use put_template::PutTemplate;
-use put_trigger::PutTrigger;
 use retry_job::RetryJob;
 use serde_json::{Value, json};
-use shared::{
-    job::{Name, ProjectId},
-    ops::{projects::NewProject, triggers::ObjectCreated},
-    platform::{ObjectInfo, ObjectKey, Objects, Put, one_chunk},
-};
+use shared::{job::ProjectId, ops::projects::NewProject};
 use submit_job::SubmitJob;
 
 use crate::{
@@ -41,10 +34,6 @@ pub struct Client {
     /// What a neighbour has, and this one must not see.
     others: Arc<std::sync::Mutex<Vec<(ProjectId, String)>>>,
     mine: Vec<Mine>,
-    /// What its triggers wait for.
-    armed: BTreeSet<String>,
-    /// How much it has told of.
-    events: usize,
 }
 
 /// A job that was submitted.
@@ -67,8 +56,7 @@ impl Client {
         let pair = format!("{}:{}", new.key, new.secret.reveal());
         let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
         let (host, project) = (Arc::clone(host), new.project.id);
-        let (mine, armed) = (Vec::new(), BTreeSet::new());
-        Client { host, project, basic, name, others, mine, armed, events: 0 }
+        Client { host, project, basic, name, others, mine: Vec::new() }
     }
 
     /// Goes about its business for about so long.
@@ -88,11 +76,8 @@ impl Client {
     }
 
     async fn deed(&mut self) {
-        match self.host.sim.roll(|dice| dice.u32(0..22)) {
+        match self.host.sim.roll(|dice| dice.u32(0..17)) {
             0..6 => self.submit().await,
-            17 | 18 => self.trigger().await,
-            19 | 20 => self.write().await,
-            21 => self.post().await,
             6 | 7 => self.submit_again().await,
             8 | 9 => self.cancel().await,
             10 => self.delete().await,
@@ -123,11 +108,7 @@ impl Client {
         let place = self.mine.len();
         let name = format!("{}-{place}", self.name);
         let queue = QUEUES[self.host.sim.roll(|dice| usize::from(dice.u32(0..3) == 0))];
-        let body = self.host.sim.roll(|dice| match dice.u32(0..60) {
-            0 => specs::wide(dice, &name, queue),
-            1..15 => specs::plain(dice, &name, queue),
-            _ => specs::job(dice, &name, queue),
-        });
+        let body = self.host.sim.roll(|dice| specs::job(dice, &name, queue));
         let token = self.host.sim.chance(700).then(|| format!("token-{name}"));
         self.mine.push(Mine { name, body, token, id: None, removed: false });
         self.send(place).await;
@@ -160,8 +141,6 @@ impl Client {
             200 | 202 => self.accepted(place, &answer.json),
             // Its queue is not there yet; it was removed; there is too much.
             400 if self.mine[place].body["queue"] == QUEUES[1] => {}
-            // It lets nothing so large run.
-            400 if answer.json["field"] == "queue" => {}
             409 if answer.json["code"] == "job_deleted" && self.mine[place].removed => {}
             429 | 500.. => {}
             status => {
@@ -238,73 +217,12 @@ impl Client {
 
     async fn queue(&mut self) {
         let name = QUEUES[self.host.sim.roll(|dice| dice.usize(0..2))];
-        let change = self.host.sim.roll(|dice| match dice.u32(0..6) {
+        let change = self.host.sim.roll(|dice| match dice.u32(0..4) {
             0 => json!({"paused": true}),
             1 => json!({"paused": false}),
-            2 => json!({"cpu_limit": f64::from(dice.u32(4..12)) / 4.0}),
-            3 => json!({"cpu_limit": null, "memory_limit_mib": dice.u32(64..256)}),
             _ => json!({"limit": dice.u32(1..4)}),
         });
         self.insist(&Ask::of(PutQueue, &format!("/v1/queues/{name}")).json(&change)).await;
-    }
-
-    /// A template, and triggers that use it: each name is of this client alone.
-    async fn trigger(&mut self) {
-        let (template, name) = (format!("of-{}", self.name), self.name.clone());
-        let job = json!({
-            "image": "image-0", "retain_days": 1, "timeout_seconds": 60,
-            "resources": {"cpu": 0.25, "memory_mib": 64},
-        });
-        let put = Ask::of(PutTemplate, &format!("/v1/templates/{template}"));
-        let saved = self.insist(&put.json(&json!({"job": job}))).await;
-        if !saved.is_some_and(|answer| answer.is_ok()) {
-            return;
-        }
-        let on = match self.host.sim.roll(|dice| dice.u32(0..4)) {
-            0 => json!({"schedule": {"cron": "*/3 * * * *"}}),
-            1 => json!({"event": {"source": name}}),
-            _ => json!({"object": {"bucket": name}}),
-        };
-        let kind = on.as_object().and_then(|on| on.keys().next().cloned()).unwrap_or_default();
-        let put = Ask::of(PutTrigger, &format!("/v1/triggers/{kind}-{name}"));
-        let trigger = json!({
-            "on": on, "template": template, "job": {"name": "${event.source} ${event.id}"},
-        });
-        let made = self.insist(&put.json(&trigger)).await;
-        if made.is_some_and(|answer| answer.is_ok()) {
-            self.armed.insert(kind);
-        }
-    }
-
-    /// Writes an object of its bucket.
-    async fn write(&mut self) {
-        let Ok(bucket) = self.name.parse::<Name>() else { return };
-        self.events += 1;
-        let key = format!("{}", self.events);
-        let object = ObjectKey::user(self.project, &bucket, &key);
-        let stored = self.host.objects.inner().put(&object, one_chunk("x"), Put::default()).await;
-        let Ok(stored) = stored else { return };
-        let id = format!("{}-{key}", self.name);
-        if self.armed.contains("object") {
-            let name = format!("/v1/objects/{bucket} {id}");
-            self.host.watch.expects(self.project, name);
-        }
-        let ObjectInfo { size, etag, modified_at: at, .. } = stored;
-        let project = self.project;
-        self.host.written(ObjectCreated { project, bucket, key, size, etag, id, at });
-    }
-
-    /// Tells of an event, until that is answered.
-    async fn post(&mut self) {
-        self.events += 1;
-        let id = format!("{}-{}", self.name, self.events);
-        let event = json!({"specversion": "1.0", "id": id, "source": self.name, "type": "t"});
-        let ask = Ask::of(PostEvent, "/v1/events").json(&event);
-        let media = "application/cloudevents+json";
-        let answer = self.insist(&ask.header(header::CONTENT_TYPE, media)).await;
-        if self.armed.contains("event") && answer.is_some_and(|answer| answer.is_ok()) {
-            self.host.watch.expects(self.project, format!("{} {id}", self.name));
-        }
     }
 
     /// All pages of a listing: nothing in it is anybody else's.

@@ -14,7 +14,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use deliver_callback::DeliverCallback;
 use dispatch_jobs::DispatchJobs;
 use futures::{
     FutureExt,
@@ -26,23 +25,17 @@ use shared::{
     conformance::memory::Memory,
     function::Reaction,
     job::AttemptKey,
-    ops::{
-        rows,
-        sweep::{self, Wake},
-        triggers::ObjectCreated,
-    },
+    ops::sweep::{self, Wake},
     platform::{Clock, Index, Key, Known, Mark, ObjectKey, Objects, Platform, collect},
     service::{Limits, Service},
     wire::Problem,
 };
-use submit_from_event::SubmitFromEvent;
 use sweep_jobs::{SweepJobs, Tick};
 
 use crate::{
     ask::{Answer, Ask},
     executor::{Process, Sim},
     objects::SimObjects,
-    outbox::SimOutbox,
     runtime::{RuntimePort, SimRuntime},
     table::SimTable,
     watch::Watch,
@@ -91,9 +84,7 @@ pub enum News {
 #[derive(Clone, Debug)]
 enum Message {
     Wake(Wake),
-    Tell(Wake),
     Observe(Known),
-    Written(ObjectCreated),
     Sweep,
 }
 
@@ -109,8 +100,6 @@ pub struct Host {
     pub objects: Arc<SimObjects>,
     /// Its runtime.
     pub runtime: Arc<SimRuntime>,
-    /// How callers are told.
-    pub outbox: Arc<SimOutbox>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
     /// Who sees to it that all is well.
@@ -133,8 +122,7 @@ impl Host {
         watch: Arc<Watch>,
     ) -> Arc<Self> {
         let (server, asleep) = (Mutex::new(None), Mutex::default());
-        let outbox = Arc::new(SimOutbox::new(Arc::clone(&sim), Arc::clone(&watch)));
-        Arc::new(Host { sim, kind, table, objects, runtime, outbox, clock, watch, server, asleep })
+        Arc::new(Host { sim, kind, table, objects, runtime, clock, watch, server, asleep })
     }
 
     /// What a process that has just started is given.
@@ -146,8 +134,8 @@ impl Host {
                 table: self.table.clone(),
                 objects: self.objects.clone(),
                 runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
-                outbox: self.outbox.clone(),
                 clock: Arc::clone(&self.clock),
+                ..memory.platform
             },
             limits: Limits { queue_live: 4, ..Limits::default() },
             ..memory
@@ -234,11 +222,7 @@ impl Host {
                     if server != this.server().as_ref().map(|(process, _)| *process) {
                         return;
                     }
-                    let tells = marks.get(&Index::Due).is_some_and(rows::tells);
                     for wake in sweep::wakes(&key, &marks, is_due) {
-                        if tells && matches!(wake, Wake::Job(_)) {
-                            this.post(&Message::Tell(wake.clone()));
-                        }
                         this.post(&Message::Wake(wake));
                     }
                 });
@@ -258,21 +242,6 @@ impl Host {
     /// It is time to look for what was left undone.
     pub fn sweep(self: &Arc<Self>) {
         self.post(&Message::Sweep);
-        self.post(&Message::Tell(Wake::Due));
-    }
-
-    /// An object was written: that is told until somebody has seen to it.
-    pub fn written(self: &Arc<Self>, created: ObjectCreated) {
-        let this = Arc::clone(self);
-        self.sim.spawn(Process::OUTSIDE, async move {
-            let message = Message::Written(created);
-            while !Arc::clone(&this).carry(message.clone()).await {
-                this.sim.sleep(Duration::from_secs(20)).await;
-            }
-            if this.sim.chance(this.sim.weather().doubled) {
-                this.carry(message).await;
-            }
-        });
     }
 
     fn post(self: &Arc<Self>, message: &Message) {
@@ -289,15 +258,13 @@ impl Host {
         let copies = if self.sim.chance(weather.doubled) { 2 } else { 1 };
         for _ in 0..copies {
             let (this, message) = (Arc::clone(self), message.clone());
-            self.sim.spawn(Process::OUTSIDE, async move {
-                this.carry(message).await;
-            });
+            self.sim.spawn(Process::OUTSIDE, async move { this.carry(message).await });
         }
     }
 
     /// Brings a message to where it is reacted to, again if that fails, where
-    /// somebody sees to that. Whether it was, in the end.
-    async fn carry(self: Arc<Self>, message: Message) -> bool {
+    /// somebody sees to that.
+    async fn carry(self: Arc<Self>, message: Message) {
         let tries = if self.kind == Kind::Aws { 3 } else { 1 };
         for _ in 0..tries {
             self.sim.dawdle(self.sim.weather().slow).await;
@@ -309,17 +276,15 @@ impl Host {
                 Box::pin(async move {
                     match reaction {
                         Message::Wake(wake) => DispatchJobs.react(&service, wake).await,
-                        Message::Tell(wake) => DeliverCallback.react(&service, wake).await,
-                        Message::Written(created) => SubmitFromEvent.react(&service, created).await,
                         Message::Observe(known) => ObserveAttempt.react(&service, known).await,
                         Message::Sweep => SweepJobs.react(&service, Tick::default()).await,
                     }
                 })
             };
             self.sim.log(|| format!("react to {message:?}"));
-            let Some(done) = self.invoke(work) else { return false };
+            let Some(done) = self.invoke(work) else { return };
             match done.await {
-                Ok(Ok(())) => return true,
+                Ok(Ok(())) => return,
                 Ok(Err(problem)) => self.sim.log(|| format!("{message:?} failed: {problem}")),
                 Err(_) => {
                     self.watch.note(|seen| seen.deaths += 1);
@@ -328,7 +293,6 @@ impl Host {
             }
             self.sim.sleep(Duration::from_secs(1)).await;
         }
-        false
     }
 
     /// Asks an action over the network; `None` if no answer comes.

@@ -14,7 +14,6 @@ pub mod clients;
 pub mod executor;
 pub mod host;
 pub mod objects;
-pub mod outbox;
 pub mod ports;
 pub mod rest;
 pub mod runtime;

@@ -30,15 +30,11 @@ pub enum Sabotage {
     NoLeases,
     /// The minute's sweep never comes.
     NoSweeps,
-    /// The outbox says that it has delivered, and has not.
-    NobodyTold,
-    /// Who leads those that run the same is not written down.
-    NoLeaders,
 }
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Sabotage; 14] = [
+    pub const ALL: [Sabotage; 12] = [
         Sabotage::SlotsFirst,
         Sabotage::NoLimit,
         Sabotage::LostUpdates,
@@ -51,7 +47,5 @@ impl Sabotage {
         Sabotage::MixedProjects,
         Sabotage::NoLeases,
         Sabotage::NoSweeps,
-        Sabotage::NobodyTold,
-        Sabotage::NoLeaders,
     ];
 }

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use shared::job::{Callback, Chunk, Ending, Instance, InstanceState, Job, Recall};
+use shared::job::{Ending, InstanceState, Job};
 
 /// How often something came to pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,24 +31,11 @@ pub struct Seen {
     pub deaths: usize,
     /// The most slots of a queue that were taken at once.
     pub fullest: usize,
-    /// Callbacks that were received, again ones included.
-    pub told: usize,
-    /// Callbacks that were given up.
-    pub given_up: usize,
-    /// Jobs that triggers made.
-    pub fired: usize,
-    /// Attempts of wide tasks.
-    pub wide: usize,
-    /// Instances that were given the result of an equal.
-    pub recalled: usize,
-    /// Instances that waited for one.
-    pub awaited: usize,
 }
 
 impl Seen {
     pub(crate) fn job(&mut self, before: Option<&Job>, after: &Job) {
         self.jobs += usize::from(before.is_none());
-        self.fired += usize::from(before.is_none() && after.made_by.trigger.is_some());
         let Some(before) = before else { return };
         self.removed += usize::from(before.deleted_at.is_none() && after.deleted_at.is_some());
         if before.ending().is_none() {
@@ -59,32 +46,13 @@ impl Seen {
                 Some((Ending::Cancelled | Ending::TimedOut, _)) => self.stopped += 1,
             }
         }
-        let gives_up = |job: &Job| matches!(job.callback, Callback::GivenUp { .. });
-        self.given_up += usize::from(gives_up(after) && !gives_up(before));
         for (old, new) in before.tasks.iter().zip(&after.tasks) {
             for (old, new) in old.instances().iter().zip(new.instances()) {
-                self.instance(old, new);
+                let claimed = matches!(new.state, InstanceState::Live(_)) && old.live().is_none();
+                self.attempts += usize::from(claimed);
+                self.again += usize::from(claimed && new.attempts > 1);
             }
         }
-    }
-
-    pub(crate) fn chunk(&mut self, before: Option<&Chunk>, after: &Chunk) {
-        let Some(before) = before else { return };
-        for (old, new) in before.instances.iter().zip(&after.instances) {
-            self.wide += usize::from(self.instance(old, new));
-        }
-    }
-
-    /// Whether an attempt was claimed.
-    fn instance(&mut self, old: &Instance, new: &Instance) -> bool {
-        let claimed = matches!(new.state, InstanceState::Live(_)) && old.live().is_none();
-        self.attempts += usize::from(claimed);
-        self.again += usize::from(claimed && new.attempts > 1);
-        let given = |one: &Instance| one.outcome().is_some_and(|end| end.cached_from.is_some());
-        self.recalled += usize::from(given(new) && !given(old));
-        let awaits = |one: &Instance| matches!(one.recall, Some(Recall::Awaits { .. }));
-        self.awaited += usize::from(awaits(new) && !awaits(old));
-        claimed
     }
 }
 
@@ -102,11 +70,5 @@ impl AddAssign for Seen {
         self.refused += other.refused;
         self.deaths += other.deaths;
         self.fullest = self.fullest.max(other.fullest);
-        self.told += other.told;
-        self.given_up += other.given_up;
-        self.fired += other.fired;
-        self.wide += other.wide;
-        self.recalled += other.recalled;
-        self.awaited += other.awaited;
     }
 }

@@ -21,42 +21,7 @@ pub fn job(dice: &mut fastrand::Rng, name: &str, queue: &str) -> Value {
     if dice.u32(0..8) == 0 {
         job["deadline_seconds"] = json!(dice.u32(1..600));
     }
-    match dice.u32(0..6) {
-        0 => job["callback"] = json!("no"),
-        1 | 2 => job["callback"] = callback(dice),
-        _ => {}
-    }
     job
-}
-
-fn callback(dice: &mut fastrand::Rng) -> Value {
-    let events = if dice.bool() { json!(["finished"]) } else { json!(["started", "finished"]) };
-    json!({"url": "https://receiver.example/hook", "events": events})
-}
-
-/// A job of little more than an image, of which there are many the same.
-pub fn plain(dice: &mut fastrand::Rng, name: &str, queue: &str) -> Value {
-    json!({
-        "name": name, "queue": queue, "retain_days": 1, "cache": true,
-        "resources": {"cpu": 0.25, "memory_mib": 64},
-        "image": format!("image-{}", dice.u32(0..2)),
-        "retry": {"max_attempts": dice.u32(1..3)},
-        "timeout_seconds": dice.u32(5..300),
-        "waiting_seconds": if dice.u32(0..10) == 0 { dice.u32(1..300) } else { 86_400 },
-    })
-}
-
-/// A job of one wide task, whose parts are kept beside it.
-pub fn wide(dice: &mut fastrand::Rng, name: &str, queue: &str) -> Value {
-    json!({
-        "name": name, "queue": queue, "retain_days": 1, "image": "image-0",
-        "resources": {"cpu": 0.25, "memory_mib": 64},
-        "instances": dice.u32(129..140), "cache": dice.u32(0..4) == 0,
-        "max_concurrent": if dice.bool() { Some(dice.u32(1..5)) } else { None },
-        "fail_fast": dice.u32(0..5) == 0, "callback": callback(dice),
-        "env": {"BRIEF": "1"}, "timeout_seconds": 60,
-        "waiting_seconds": if dice.u32(0..10) == 0 { 300 } else { 86_400 },
-    })
 }
 
 fn task(dice: &mut fastrand::Rng, place: usize, count: usize) -> Value {
@@ -96,9 +61,6 @@ fn task(dice: &mut fastrand::Rng, place: usize, count: usize) -> Value {
     task["after"] = Value::Array(after);
     if dice.u32(0..4) == 0 {
         task["max_concurrent"] = json!(dice.u32(1..4));
-    }
-    if dice.u32(0..6) == 0 {
-        task["cache"] = json!(true);
     }
     match dice.u32(0..12) {
         // Beside the record.

@@ -144,7 +144,6 @@ impl SimTable {
                 Some(Op::Put(key, expect, wanted))
             }
             Op::Put(key, ..) if is(Sabotage::NoTokens) && key.sort == "token" => None,
-            Op::Put(key, ..) if is(Sabotage::NoLeaders) && key.sort == "result" => None,
             Op::Put(key, ..) | Op::Delete(key, _)
                 if is(Sabotage::NoLeases) && rows::is_lease(&key) =>
             {

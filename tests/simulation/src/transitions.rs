@@ -1,7 +1,7 @@
 //! What no change of a job may do, whatever led to it.
 
 use jiff::Timestamp;
-use shared::job::{AttemptPhase, Chunk, Instance, InstanceState, Job};
+use shared::job::{AttemptPhase, Instance, InstanceState, Job};
 
 /// Looks at one change of a job.
 pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
@@ -38,21 +38,6 @@ pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
     Ok(())
 }
 
-/// Looks at one change of a part of a wide task.
-pub fn check_chunk(before: &Chunk, after: &Chunk, now: Timestamp) -> Result<(), String> {
-    if before.halt.is_some() && before.halt != after.halt {
-        return Err("it was stopping, and is not".into());
-    }
-    if after.sequence < before.sequence || after.folded < before.folded {
-        return Err("its counts went back".into());
-    }
-    for (place, (before, after)) in before.instances.iter().zip(&after.instances).enumerate() {
-        instance(before, after, now)
-            .map_err(|what| format!("{what}: {place} was {before:?}, and is {after:?}"))?;
-    }
-    Ok(())
-}
-
 fn instance(before: &Instance, after: &Instance, now: Timestamp) -> Result<(), &'static str> {
     if before.is_ended() && before != after {
         return Err("an ending changed");
@@ -76,13 +61,6 @@ fn instance(before: &Instance, after: &Instance, now: Timestamp) -> Result<(), &
             }
             if not_before.is_some_and(|pause| pause > now) {
                 return Err("a pause was cut short");
-            }
-        }
-        (InstanceState::Waiting { .. }, InstanceState::Succeeded(outcome))
-            if outcome.cached_from.is_some() =>
-        {
-            if after.attempts != before.attempts + 1 {
-                return Err("an attempt was left out");
             }
         }
         (_, _) if before.attempts != after.attempts => return Err("an attempt came and went"),

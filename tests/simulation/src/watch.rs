@@ -7,19 +7,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use shared::{
-    job::{
-        AttemptId, Callback, Chunk, Instance, Job, JobId, JobKey, ProjectId, Recall, Resources,
-        Task,
-    },
+    job::{AttemptId, Job, JobId, JobKey, ProjectId},
     ops::{
         queues::Queue,
         rows::{self, QueueKey},
         slots,
     },
-    platform::{Index, Key, Message, Op, SetLimit, SetSize, Wanted},
-    wire::views::ending_word,
+    platform::{Index, Key, Op, SetLimit, SetSize, Wanted},
 };
 
 use crate::{executor::Sim, host::Kind, seen::Seen, transitions};
@@ -38,15 +33,8 @@ pub struct Watch {
 struct Account {
     projects: Vec<ProjectId>,
     jobs: BTreeMap<Key, Job>,
-    /// The parts of wide tasks.
-    chunks: BTreeMap<Key, Chunk>,
-    /// Each name is used by one client, for one job; by one event, for one of a
-    /// trigger.
+    /// Each name is used by one client, for one job.
     names: BTreeMap<(ProjectId, String), JobId>,
-    /// Jobs that triggers are to make, by their names.
-    expected: BTreeSet<(ProjectId, String)>,
-    /// The callbacks that were received.
-    told: BTreeSet<String>,
     /// Each queue's settings, and since when.
     queues: BTreeMap<QueueKey, Vec<(Timestamp, Queue)>>,
     slots: BTreeMap<QueueKey, BTreeSet<String>>,
@@ -125,19 +113,12 @@ impl Watch {
         other(&one, &two).or_else(|| other(&two, &one))
     }
 
-    /// Every queue from which nothing starts, or not all that may wait in it.
-    pub fn held_back(&self) -> Vec<QueueKey> {
+    /// Every queue from which nothing starts.
+    pub fn paused(&self) -> Vec<QueueKey> {
         let state = self.state();
-        let is_held = |(_, queue): &(Timestamp, Queue)| {
-            queue.paused || queue.cpu_millis.is_some() || queue.memory_mib.is_some()
-        };
-        let held = state.queues.iter().filter(|(_, all)| all.last().is_some_and(is_held));
-        held.map(|(key, _)| key.clone()).collect()
-    }
-
-    /// Every project.
-    pub fn projects(&self) -> Vec<ProjectId> {
-        self.state().projects.clone()
+        let paused = |all: &[(Timestamp, Queue)]| all.last().is_some_and(|(_, queue)| queue.paused);
+        let paused = state.queues.iter().filter(|(_, all)| paused(all));
+        paused.map(|(key, _)| key.clone()).collect()
     }
 
     /// The queue that a job waits in.
@@ -148,37 +129,6 @@ impl Watch {
     /// Every job there is.
     pub fn jobs(&self) -> Vec<Job> {
         self.state().jobs.values().cloned().collect()
-    }
-
-    /// Every part of a wide task there is.
-    pub fn chunks(&self) -> Vec<Chunk> {
-        self.state().chunks.values().cloned().collect()
-    }
-
-    /// A trigger is to make a job of this name, sooner or later.
-    pub fn expects(&self, project: ProjectId, name: String) {
-        self.state().expected.insert((project, name));
-    }
-
-    /// The jobs that triggers were to make, and have not.
-    pub fn missing(&self) -> Vec<String> {
-        let state = self.state();
-        let missing = state.expected.iter().filter(|named| !state.names.contains_key(*named));
-        missing.map(|(_, name)| name.clone()).collect()
-    }
-
-    /// Somebody is told.
-    pub fn told(&self, message: &Message) {
-        let checked = self.state().told(message);
-        match checked {
-            Ok(id) => self.sim.log(|| format!("told {id}")),
-            Err(what) => self.sim.violated(what),
-        }
-    }
-
-    /// Whether a callback was received.
-    pub fn was_told(&self, id: &str) -> bool {
-        self.state().told.contains(id)
     }
 
     /// Who has a slot.
@@ -237,9 +187,6 @@ impl Account {
         for op in ops {
             match op {
                 Op::Put(key, _, wanted) if is_job(key) => self.job(kind, now, key, wanted)?,
-                Op::Put(key, _, wanted) if rows::chunk_at(key).is_some() => {
-                    self.chunk(now, key, wanted)?;
-                }
                 Op::Put(key, _, wanted) => {
                     if let Some(queue) = queue_of(key) {
                         let settings = serde_json::from_slice(&wanted.body);
@@ -248,7 +195,6 @@ impl Account {
                     }
                 }
                 Op::Delete(key, _) => {
-                    self.chunks.remove(key);
                     let gone = self.jobs.remove(key);
                     if gone.is_some_and(|job| job.deleted_at.is_none()) {
                         return Err(format!("{key} is gone, and nobody asked for that"));
@@ -265,21 +211,11 @@ impl Account {
         }
         // Once all is written: what is live has a slot.
         for op in ops {
-            let Op::Put(key, ..) = op else { continue };
-            if let Some(job) = self.jobs.get(key) {
-                let resources = |live: &AttemptId| job.tasks[live.task as usize].resources;
-                let live = job.live_attempts();
-                let live = live.iter().map(|live| (*live, resources(live)));
-                self.have_slots(&QueueKey::of(job), live)?;
+            if let Op::Put(key, ..) = op
+                && let Some(job) = self.jobs.get(key)
+            {
+                self.have_slots(job)?;
             }
-            if let Some(chunk) = self.chunks.get(key) {
-                let queue = QueueKey { project: chunk.job.project, name: chunk.queue.clone() };
-                let live = chunk.live_attempts().into_iter().map(|live| (live, chunk.resources));
-                self.have_slots(&queue, live)?;
-            }
-        }
-        if self.lead_changes(ops) {
-            self.lead_alone()?;
         }
         for member in left {
             let attempt = slots::attempt(member).ok_or_else(|| format!("the slot {member}"))?;
@@ -290,22 +226,10 @@ impl Account {
         Ok(())
     }
 
-    /// Whether somebody may have begun to run who leads.
-    fn lead_changes(&self, ops: &[Op]) -> bool {
-        ops.iter().any(|op| {
-            let key = op.key();
-            let job = self.jobs.get(key).is_some_and(|job| job.tasks.iter().any(|t| t.caches));
-            job || self.chunks.get(key).is_some_and(|chunk| chunk.caches)
-        })
-    }
-
-    fn have_slots(
-        &self,
-        queue: &QueueKey,
-        all: impl Iterator<Item = (AttemptId, Resources)>,
-    ) -> Result<(), String> {
-        let slots = self.slots.get(queue);
-        for (live, resources) in all {
+    fn have_slots(&self, job: &Job) -> Result<(), String> {
+        let slots = self.slots.get(&QueueKey::of(job));
+        for live in job.live_attempts() {
+            let resources = job.tasks[live.task as usize].resources;
             let member = slots::member(live, resources);
             if !slots.is_some_and(|slots| slots.contains(&member)) {
                 return Err(format!("{live} is live without a slot"));
@@ -371,63 +295,6 @@ impl Account {
         Ok(())
     }
 
-    fn chunk(&mut self, now: Timestamp, key: &Key, wanted: &Wanted) -> Result<(), String> {
-        let chunk: Chunk =
-            serde_json::from_slice(&wanted.body).map_err(|error| format!("{key}: {error}"))?;
-        let before = self.chunks.get(key).filter(|before| before.run == chunk.run);
-        if let Some(before) = before {
-            transitions::check_chunk(before, &chunk, now)
-                .map_err(|what| format!("{key}: {what}"))?;
-        }
-        for attempt in chunk.live_attempts() {
-            let live = chunk.instance(attempt).and_then(|instance| instance.live());
-            if live.is_some_and(|live| live.started_at.is_some()) {
-                self.let_run.insert(attempt);
-            }
-        }
-        self.seen.chunk(before, &chunk);
-        self.chunks.insert(key.clone(), chunk);
-        Ok(())
-    }
-
-    /// Of those that run the same one is live at a time, unless one stood in a
-    /// queue that was paused.
-    fn lead_alone(&self) -> Result<(), String> {
-        if self.queues.values().flatten().any(|(_, queue)| queue.paused) {
-            return Ok(());
-        }
-        let of_jobs = self.jobs.values().flat_map(|job| job.tasks.iter().flat_map(Task::instances));
-        let of_chunks = self.chunks.values().flat_map(|chunk| &chunk.instances);
-        let mut led = BTreeSet::new();
-        match of_jobs.chain(of_chunks).filter_map(leads).find(|key| !led.insert(*key)) {
-            Some(key) => Err(format!("two that run the same are live at once: {key}")),
-            None => Ok(()),
-        }
-    }
-
-    fn told(&mut self, message: &Message) -> Result<String, String> {
-        let named = |name: &str| message.headers.iter().find(|(known, _)| *known == name);
-        let (_, id) = named("webhook-id").ok_or("a message without an id")?;
-        let body: Value = serde_json::from_slice(&message.body).map_err(|e| e.to_string())?;
-        let job = body["data"]["id"].as_str().and_then(|id| id.parse::<JobId>().ok());
-        let job = self.jobs.values().find(|known| Some(known.id) == job);
-        // It may have been removed while the message was on its way.
-        let Some(job) = job else { return Ok(id.clone()) };
-        let run = body["data"]["run"].as_u64().unwrap_or_default();
-        let is_this = run == u64::from(job.run);
-        let ended = job.ending().map(|(ending, _)| ending_word(ending));
-        let tells_end = body["type"] == "job.finished";
-        if tells_end && is_this && Some(body["data"]["state"].as_str().unwrap_or("")) != ended {
-            return Err(format!("{id} tells of {}, and it is {ended:?}", body["data"]["state"]));
-        }
-        if job.callback == Callback::Unwanted || run > u64::from(job.run) {
-            return Err(format!("{id} is told, and nobody wants to know"));
-        }
-        self.seen.told += 1;
-        self.told.insert(id.clone());
-        Ok(id.clone())
-    }
-
     fn is_new(&mut self, key: &Key, job: &Job) -> Result<(), String> {
         if job.run != 1 || job.deleted_at.is_some() || *key != rows::job(job.key()) {
             return Err(format!("{} is no new job", job.id));
@@ -435,15 +302,6 @@ impl Account {
         let Some(name) = &job.name else { return Ok(()) };
         let known = self.names.insert((job.project, name.clone()), job.id);
         known.map_or(Ok(()), |known| Err(format!("{known} and {} are of one token", job.id)))
-    }
-}
-
-/// What a live instance is known by to its equals.
-fn leads(instance: &Instance) -> Option<&str> {
-    instance.live()?;
-    match &instance.recall {
-        Some(Recall::Leads { key }) => key.as_deref(),
-        Some(Recall::Awaits { .. }) | None => None,
     }
 }
 

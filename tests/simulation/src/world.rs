@@ -10,15 +10,13 @@ use std::{
 use futures::{StreamExt, channel::mpsc};
 use jiff::{SignedDuration, Timestamp};
 use shared::{
-    job::{ProjectId, Resources},
+    job::Resources,
     ops::{
         projects::{self, NewProject},
-        queues::{self, QueueChange, Setting},
-        rows, triggers,
+        queues::{self, QueueChange},
+        rows,
     },
     platform::{Clock, Index},
-    service::Service,
-    wire::Problem,
 };
 
 use crate::{
@@ -149,24 +147,15 @@ impl World {
         }
     }
 
-    /// Whoever runs the place lets every queue go on, and has no job made by the
-    /// clock; its clients may not have come to their end yet, and change that.
+    /// Whoever runs the place lets every queue go on; its clients may not have
+    /// come to their end yet, and pause it again.
     fn release(&mut self) {
-        for key in self.host.watch.held_back() {
+        for key in self.host.watch.paused() {
             let service = self.host.service();
-            let change = QueueChange {
-                paused: Some(false),
-                limit: Some(4),
-                cpu_millis: Some(Setting::Lifted),
-                memory_mib: Some(Setting::Lifted),
-                ..QueueChange::default()
-            };
+            let change =
+                QueueChange { paused: Some(false), limit: Some(4), ..QueueChange::default() };
             let put = async move { queues::put(&service, &key, change).await.map(|_| ()) };
             self.executor.finish(put);
-        }
-        for project in self.host.watch.projects() {
-            let service = self.host.service();
-            self.executor.finish(async move { no_more_times(&service, project).await.ok() });
         }
     }
 
@@ -213,14 +202,4 @@ impl World {
             self.executor.run_for(Duration::from_mins(5));
         }
     }
-}
-
-/// Forgets the triggers that wait for times: those never end.
-async fn no_more_times(service: &Service, project: ProjectId) -> Result<(), Problem> {
-    for trigger in triggers::list(service, project).await? {
-        if matches!(trigger.draft.on, triggers::Rule::Schedule(_)) {
-            triggers::delete(service, project, &trigger.name).await?;
-        }
-    }
-    Ok(())
 }
