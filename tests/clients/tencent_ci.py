@@ -59,7 +59,7 @@ class Receiver:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                said.append((self.path, dict(self.headers), body))
+                said.append((self.path, self.headers, body))
                 self.send_response(200)
                 self.end_headers()
 
@@ -433,8 +433,6 @@ class Templates(Base):
     def test_a_services_switch_is_there(self):
         answer, data = self.client.ci_open_pic_bucket(Bucket=self.bucket)
         self.assertTrue(answer["x-ci-request-id"])
-        names = self.client.ci_get_pic_bucket(BucketNames=self.bucket)["PicBucketList"]
-        self.assertEqual([one["BucketId"] for one in names], [self.bucket])
         self.client.ci_close_pic_bucket(Bucket=self.bucket)
 
 
