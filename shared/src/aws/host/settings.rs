@@ -140,7 +140,7 @@ impl Settings {
                 .required("TARPON_PIC_PROCESS_IMAGE")
                 .unwrap_or_else(|_| "tarpon/pic-process".into()),
             message_queues: from.listed("TARPON_CALLBACK_QUEUES"),
-            prices: prices(from.required("TARPON_PRICES").ok())?,
+            prices: prices(from.required("TARPON_PRICES").ok().as_deref())?,
             log: log.parse().map_err(|error| BadVariable {
                 name: "TARPON_LOG",
                 why: format!("is `{log}`, which cannot be read: {error}"),
@@ -201,8 +201,8 @@ fn listed(text: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
-fn prices(text: Option<String>) -> Result<Option<Prices>, BadVariable> {
-    match text.as_deref() {
+fn prices(text: Option<&str>) -> Result<Option<Prices>, BadVariable> {
+    match text {
         None => Ok(Some(Prices::X86_64)),
         Some("none") => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|error| BadVariable {
