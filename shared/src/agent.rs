@@ -59,7 +59,7 @@ pub const TAIL_BYTES: usize = 10_000;
 /// How long one object may be that the agent puts: as much as one PUT takes.
 pub const OBJECT_BYTES: u64 = 5 << 30;
 
-/// How many objects one attempt may put.
+/// How many objects an agent puts for one attempt; more is a failed output.
 pub const MOST_OBJECTS: usize = 10_000;
 
 /// How large an archive may be to be put where the plan says: collecting a

@@ -22,8 +22,16 @@ PATIENCE = 120
 #: A job that does nothing, with the image that the runtime has for it.
 PROBE = json.loads(os.environ["TARPON_PROBE"])
 
+
+class _Unmoved(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 #: Nobody's proxy, and no redirect is followed unseen.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Unmoved)
 
 
 class Answer:

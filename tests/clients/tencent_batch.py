@@ -538,7 +538,7 @@ class Faults(unittest.TestCase):
                 refused = self.code("DescribeJob", token, JobId=UNKNOWN)
                 self.assertEqual(refused, "AuthFailure.TokenFailure")
 
-    def test_unknown_actions_versions_and_regions_are_refused(self):
+    def test_unknown_actions_regions_and_parameters_are_refused(self):
         for client, action, code in [
             (CLIENT, "DescribeUniverse", "InvalidAction"),
             (connected(region="mars-north"), "DescribeJobs", "UnsupportedRegion"),

@@ -11,6 +11,7 @@ import tarfile
 import time
 import unittest
 import urllib.parse
+import uuid
 
 import tarpon
 from tarpon import OURS, THEIRS
@@ -277,8 +278,7 @@ class Sdk(unittest.TestCase):
             | {"name": "native", "outputs": ["/out/a", "/out/b"]}
         )
         OURS.finish(job)
-        bits = job.removeprefix("job-")
-        task = "-".join((bits[:8], bits[8:12], bits[12:16], bits[16:20], bits[20:]))
+        task = str(uuid.UUID(job.removeprefix("job-")))
         detail = self.client.invoke("GetTaskDetail", {"TaskId": task})
         self.assertEqual((detail["TaskName"], detail["State"]), ("native", "Success"))
         self.assertEqual((detail["OutputDir"], detail["OutputFileName"]), ("/out", "a,b"))
@@ -294,8 +294,7 @@ class Sdk(unittest.TestCase):
         second = {**tarpon.probe("say two"), "name": "second", "after": [{"task": "first"}]}
         job = OURS.submit({"tasks": [first, second]})
         OURS.finish(job)
-        bits = job.removeprefix("job-")
-        task = "-".join((bits[:8], bits[8:12], bits[12:16], bits[16:20], bits[20:]))
+        task = str(uuid.UUID(job.removeprefix("job-")))
         members = unpack(self.result(task))
         self.assertEqual(members, {"/first/0/Stdout": b"one\n", "/second/0/Stdout": b"two\n"})
 
@@ -353,12 +352,12 @@ class Sdk(unittest.TestCase):
         self.assertEqual(OURS.request("GET", "/v1/images").json()["images"][0]["name"], "hello")
 
     def test_who_is_not_known_is_told_so(self):
-        wrong = Client({**vars_of(OURS), "private_key": "x" * 40})
+        wrong = sdk(private_key="x" * 40)
         self.fails(171, "GetTaskList", client=wrong)
-        wrong = Client({**vars_of(OURS), "private_key": OURS.secret[:-1]})
+        wrong = sdk(private_key=OURS.secret[:-1])
         self.fails(171, "GetTaskList", client=wrong)
         stranger = "ucloudsomeone@example.com1296235120854146120"
-        wrong = Client({**vars_of(OURS), "public_key": stranger})
+        wrong = sdk(public_key=stranger)
         self.fails(172, "GetTaskList", client=wrong)
         self.fails(292, "GetTaskList", client=sdk(project_id="org-nosuch"))
         self.fails(292, "GetTaskList", client=sdk(project_id=THEIRS.id))
@@ -436,15 +435,6 @@ class Sdk(unittest.TestCase):
         ):
             with self.subTest(action=action, args=args):
                 self.fails(code, action, args)
-
-
-def vars_of(project):
-    return {
-        "base_url": tarpon.URL,
-        "region": REGION,
-        "public_key": project.key,
-        "private_key": project.secret,
-    }
 
 
 class Plain(unittest.TestCase):

@@ -132,7 +132,7 @@ struct ContainerState {
 /// One container's part of a job, and its last attempts.
 pub struct Part {
     task: u32,
-    place: u32,
+    pub place: u32,
     /// None where it was never begun.
     pub instance: Option<Instance>,
     attempts: u32,
@@ -141,7 +141,7 @@ pub struct Part {
 }
 
 pub async fn describe(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&["ClusterId", "JobIds"])?;
+    call.parameters.only(&["ClusterId"], &["JobIds"])?;
     let cluster = call.cluster().await?;
     let ids = call.parameters.list("JobIds", 1)?;
     let id = ids.first().ok_or_else(|| Fault::missing("JobIds"))?;
@@ -185,11 +185,9 @@ async fn part_alone(
     let state = words::part_state(job, part.instance.as_ref());
     let group = group(job, spec, &part);
     let id = group.container_group_id.clone();
-    let times = |at: Option<Timestamp>| at.map(Timestamp::as_second);
-    let end = part.instance.as_ref().and_then(Instance::outcome).map(|outcome| outcome.at);
     Ok(JobInfo {
-        start_time: times(part.last.as_ref().and_then(started)),
-        end_time: times(end),
+        start_time: part.started_at().map(Timestamp::as_second),
+        end_time: part.ended_at().map(Timestamp::as_second),
         ..info(job, spec, id, state, vec![group])
     })
 }
@@ -260,8 +258,7 @@ pub async fn part(service: &Service, job: &Job, task: u32, place: u32) -> Result
 fn group(job: &Job, spec: &JobSpec, part: &Part) -> Group {
     let task = &spec.tasks[part.task as usize];
     let state = words::part_state(job, part.instance.as_ref());
-    let ended = part.instance.as_ref().and_then(Instance::outcome);
-    let ended = ended.map(|outcome| words::rfc3339(outcome.at));
+    let ended = part.ended_at().map(words::rfc3339);
     let is_well = state == "Succeeded";
     let name = job.name.clone().unwrap_or_else(|| task.name.to_string());
     Group {
@@ -372,7 +369,7 @@ fn waiting() -> ContainerState {
     ContainerState { state: "Waiting", ..ContainerState::default() }
 }
 
-pub fn started(tried: &Tried) -> Option<Timestamp> {
+fn started(tried: &Tried) -> Option<Timestamp> {
     match tried {
         Tried::Live(_, attempt) => attempt.started_at,
         Tried::Ended(record) => record.started_at,

@@ -87,8 +87,9 @@ impl Fault {
         Fault::new(StatusCode::FORBIDDEN, "Forbidden.RAM", message)
     }
 
-    /// A problem of ours.
+    /// A problem of ours. What is our own fault is logged.
     pub fn of(problem: &Problem) -> Self {
+        said(AlibabaEhpc::NAME, problem);
         match problem {
             Problem::Invalid { field, rule } => Fault::invalid(theirs(field), rule),
             Problem::Malformed(_)
@@ -125,7 +126,6 @@ impl Fault {
 
 impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
-        said(AlibabaEhpc::NAME, &problem);
         Fault::of(&problem)
     }
 }

@@ -24,10 +24,8 @@ use crate::{
 /// How many jobs can be named in one call.
 const NAMED: usize = 100;
 
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 8] = [
     "ClusterId",
-    "JobIds",
-    "JobNames",
     "State",
     "SubmitTimeStart",
     "SubmitTimeEnd",
@@ -69,6 +67,24 @@ struct Found {
 }
 
 impl Found {
+    fn id(&self) -> String {
+        match &self.part {
+            Some((index, _)) => words::subtask_id(self.job.id, *index),
+            None => words::job_id(self.job.id),
+        }
+    }
+
+    /// Whether its job goes on, and has not been asked to stop.
+    fn goes_on(&self) -> bool {
+        self.job.ending().is_none() && self.job.halt().is_none()
+    }
+
+    /// Whether it is a part of which nothing is known by itself before it begins.
+    fn is_yet_to_begin(&self) -> bool {
+        let is_unknown = self.part.as_ref().is_some_and(|(_, part)| part.instance.is_none());
+        is_unknown && self.goes_on()
+    }
+
     fn state(&self) -> &'static str {
         match &self.part {
             Some((_, part)) => words::part_state(&self.job, part.instance.as_ref()),
@@ -152,7 +168,7 @@ fn time(call: &Call<'_>, name: &str) -> Result<Option<Timestamp>, Fault> {
 }
 
 pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&PARAMETERS)?;
+    call.parameters.only(&PARAMETERS, &["JobIds", "JobNames"])?;
     let cluster = call.cluster().await?;
     let page = call.page(100, 20, u32::MAX)?;
     let wanted = Wanted::of(call)?;
@@ -218,10 +234,7 @@ async fn listed(call: &Call<'_>, found: &Found) -> Result<Listed, Problem> {
     let seconds =
         |at: Option<Timestamp>| at.map(|at| at.as_second().to_string()).unwrap_or_default();
     Ok(Listed {
-        job_id: match &found.part {
-            Some((index, _)) => words::subtask_id(job.id, *index),
-            None => words::job_id(job.id),
-        },
+        job_id: found.id(),
         job_name: job.name.clone().unwrap_or_default(),
         state: found.state(),
         priority: words::priority(job).to_string(),
@@ -234,9 +247,9 @@ async fn listed(call: &Call<'_>, found: &Found) -> Result<Listed, Problem> {
     })
 }
 
-/// Stops jobs. All are there, or none is stopped.
+/// Stops jobs, and parts of arrays. All are there, or none is stopped.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&["ClusterId", "JobIds"])?;
+    call.parameters.only(&["ClusterId"], &["JobIds"])?;
     let cluster = call.cluster().await?;
     let ids = call.parameters.list("JobIds", NAMED)?;
     if ids.is_empty() {
@@ -248,12 +261,22 @@ pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
         all.push(found.ok_or_else(|| Fault::invalid("JobIds", format!("there is no job `{id}`")))?);
     }
     // All or none: what cannot be done is known before anything is.
-    if all.iter().any(|found| found.part.is_some()) {
-        let why = "one part of an array is not stopped alone here; stop the array";
+    if let Some(found) = all.iter().find(|found| found.is_yet_to_begin()) {
+        let why = format!("`{}` is yet to begin; stop the array, or wait", found.id());
         return Err(Fault::invalid("JobIds", why));
     }
-    for Found { job, .. } in all {
-        jobs::cancel(call.service, job.key()).await?;
+    for found in all {
+        let key = found.job.key();
+        match &found.part {
+            Some((_, part)) if found.goes_on() => {
+                jobs::stop_instance(call.service, key, 0, part.place).await?;
+            }
+            // It is over, or about to be.
+            Some(_) => {}
+            None => {
+                jobs::cancel(call.service, key).await?;
+            }
+        }
     }
     Ok(call.answer(Nothing {}))
 }

@@ -38,11 +38,12 @@ impl Parameters {
         pairs.filter(|(name, _)| !COMMON.contains(name))
     }
 
-    /// Refuses parameters other than these, of which lists have many. A job
-    /// that lacks what was asked for would be worse than none.
-    pub fn only(&self, known: &[&str]) -> Result<(), Fault> {
+    /// Refuses parameters other than these, and those whose names a list's name
+    /// begins. A job that lacks what was asked for would be worse than none.
+    pub fn only(&self, known: &[&str], lists: &[&str]) -> Result<(), Fault> {
         let base = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        match self.own().find(|(name, _)| !known.contains(&base(name).as_str())) {
+        let is_known = |name: &str| known.contains(&name) || lists.contains(&base(name).as_str());
+        match self.own().find(|(name, _)| !is_known(name)) {
             Some((name, _)) => Err(Fault::invalid(name, "there is no such parameter here")),
             None => Ok(()),
         }
@@ -165,7 +166,9 @@ mod tests {
             assert!(parameters(&[("A", text)]).number("A", 1, 50).is_err(), "{text}");
         }
         assert!(parameters(&[("A", "NaN")]).decimal("A").is_err());
-        assert!(parameters(&[("B", "1"), ("Format", "JSON")]).only(&["A"]).is_err());
-        assert!(parameters(&[("A.1", "1"), ("Format", "JSON")]).only(&["A"]).is_ok());
+        assert!(parameters(&[("B", "1"), ("Format", "JSON")]).only(&["A"], &[]).is_err());
+        let dotted = parameters(&[("A.1", "1"), ("Format", "JSON")]);
+        assert!(dotted.only(&[], &["A"]).is_ok());
+        assert!(dotted.only(&["A"], &[]).is_err(), "it would be read by nobody");
     }
 }

@@ -98,14 +98,8 @@ struct Named {
 }
 
 pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&[
-        "ClusterId",
-        "State",
-        "Rerunable",
-        "PageNumber",
-        "PageSize",
-        "Owner",
-    ])?;
+    let known = ["ClusterId", "State", "Rerunable", "PageNumber", "PageSize", "Owner"];
+    call.parameters.only(&known, &[])?;
     let cluster = call.cluster().await?;
     let page = call.page(50, 10, u32::MAX)?;
     let state = call.parameters.word("State", &["all", "finished", "notfinish"])?.unwrap_or(0);
@@ -150,7 +144,7 @@ async fn owned(call: &Call<'_>, jobs: Vec<Job>, owner: &str) -> Result<Vec<Job>,
 }
 
 pub async fn describe(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&["ClusterId", "JobId"])?;
+    call.parameters.only(&["ClusterId", "JobId"], &[])?;
     let cluster = call.cluster().await?;
     let job = job(call, &cluster, "JobId", call.parameters.required("JobId")?).await?;
     let info = info(call, &job).await?;
@@ -227,7 +221,7 @@ fn only_ended(jobs: &[Job]) -> Result<(), Fault> {
 
 /// A stretch of what a job's process wrote, each stream by itself.
 pub async fn log(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&["ClusterId", "JobId", "ExecHost", "Offset", "Size"])?;
+    call.parameters.only(&["ClusterId", "JobId", "ExecHost", "Offset", "Size"], &[])?;
     let cluster = call.cluster().await?;
     let said = call.parameters.required("JobId")?;
     let offset = u64::from(call.parameters.number("Offset", 0, u32::MAX)?.unwrap_or(0));
@@ -273,18 +267,22 @@ fn several(problem: Problem, id: &str) -> Fault {
     }
 }
 
-/// The jobs that a call names, `[{"Id": "…"}, …]`: all there, or a fault.
+/// The jobs that a call names, `[{"Id": "…"}, …]`, each once: all there, or a
+/// fault.
 async fn named(call: &Call<'_>) -> Result<Vec<Job>, Fault> {
-    call.parameters.only(&["ClusterId", "Jobs"])?;
+    call.parameters.only(&["ClusterId", "Jobs"], &[])?;
     let cluster = call.cluster().await?;
     call.parameters.required("Jobs")?;
     let named: Vec<Named> = call.parameters.json("Jobs")?.unwrap_or_default();
     if !(1..=100).contains(&named.len()) {
         return Err(Fault::invalid("Jobs", "there are 1 to 100"));
     }
-    let mut jobs = Vec::with_capacity(named.len());
+    let mut jobs = Vec::<Job>::with_capacity(named.len());
     for Named { id } in named {
-        jobs.push(job(call, &cluster, "Jobs", &id).await?);
+        let found = job(call, &cluster, "Jobs", &id).await?;
+        if jobs.iter().all(|job| job.id != found.id) {
+            jobs.push(found);
+        }
     }
     Ok(jobs)
 }

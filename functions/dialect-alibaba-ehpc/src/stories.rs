@@ -212,7 +212,7 @@ async fn stopping_an_array_stops_all_of_it_or_nothing() {
     let array = ("ArrayProperties", r#"{"IndexStart": 1, "IndexEnd": 3}"#);
     let (id, job) = submitted(&client, &[array]).await;
     world.settle().await;
-    for also in ["5", &format!("{id}_2")] {
+    for also in ["5", &format!("{id}_4")] {
         let asked = [DEFAULT, ("JobIds.1", &*id), ("JobIds.2", also)];
         let refused = client.refused("StopServerlessJobs", &asked).await;
         assert_eq!(refused, (400, "InvalidParams".to_owned()), "{also}");
@@ -227,6 +227,51 @@ async fn stopping_an_array_stops_all_of_it_or_nothing() {
     }
     let missing = client.refused("StopServerlessJobs", &[DEFAULT]).await;
     assert_eq!(missing, (400, "MissingJobIds".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_part_of_an_array_is_stopped_and_the_others_go_on() {
+    let world = World::new().await;
+    let client = Client::new(&world, Signed::Headers);
+    let array = ("ArrayProperties", r#"{"IndexStart": 1, "IndexEnd": 3}"#);
+    let (id, job) = submitted(&client, &[array]).await;
+    let part = |index: u32| format!("{id}_{index}");
+    let stop = async |index: u32| {
+        client.call("StopServerlessJobs", &[DEFAULT, ("JobIds.1", &part(index))]).await;
+    };
+    stop(3).await;
+    assert_eq!(described(&client, &part(3)).await["State"], "Canceled");
+    world.settle().await;
+    let (first, _) = world.start(job).await;
+    stop(1).await;
+    world.interrupt(first, &[]).await;
+    let (second, _) = world.start(job).await;
+    assert_eq!(described(&client, &part(2)).await["State"], "Running");
+    world.finish(second, 0, &[]).await;
+    for (index, state) in [(1, "Canceled"), (2, "Succeeded"), (3, "Canceled")] {
+        assert_eq!(described(&client, &part(index)).await["State"], state, "{index}");
+    }
+    // What is over stays as it is.
+    stop(2).await;
+    assert_eq!(described(&client, &part(2)).await["State"], "Succeeded");
+    assert_eq!(described(&client, &id).await["State"], "Failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_which_nothing_is_known_yet_is_not_stopped_alone() {
+    let world = World::new().await;
+    let client = Client::new(&world, Signed::Query);
+    let begun = ("ArrayProperties", r#"{"IndexStart": 0, "IndexEnd": 1}"#);
+    let (begun, _) = submitted(&client, &[begun]).await;
+    let wide = ("ArrayProperties", r#"{"IndexStart": 0, "IndexEnd": 199}"#);
+    let (wide, _) = submitted(&client, &[wide]).await;
+    let part = format!("{wide}_150");
+    let asked = [DEFAULT, ("JobIds.1", &*begun), ("JobIds.2", &*part)];
+    let refused = client.refused("StopServerlessJobs", &asked).await;
+    assert_eq!(refused, (400, "InvalidParams".to_owned()));
+    assert_eq!(described(&client, &begun).await["State"], "Pending", "all are stopped, or none");
+    client.call("StopServerlessJobs", &[DEFAULT, ("JobIds.1", &wide)]).await;
+    client.call("StopServerlessJobs", &[DEFAULT, ("JobIds.1", &part)]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ struct Shown {
 }
 
 pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&PARAMETERS)?;
+    call.parameters.only(&PARAMETERS, &[])?;
     let cluster = call.cluster().await?;
     let page = call.page(50, 10, 999)?;
     let archived = call.parameters.flag("Archived")?;

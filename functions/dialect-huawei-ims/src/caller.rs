@@ -15,7 +15,7 @@ pub async fn known(service: &Service, sent: &Sent) -> Result<Identity, Fault> {
         (None, Some(header)) => sign::signer(service, sent, header)?,
         (None, None) => {
             let why = "X-Auth-Token or an AK/SK signature is required";
-            return Err(Fault::Unauthenticated(why.into()));
+            return Err(Fault::Unauthenticated(why));
         }
     };
     Ok(auth::verified(service, key, API).await?)

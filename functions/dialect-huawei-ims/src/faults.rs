@@ -37,7 +37,7 @@ impl Face {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Who asks is not known.
-    Unauthenticated(Cow<'static, str>),
+    Unauthenticated(&'static str),
     /// Who asks may not do this.
     Forbidden(&'static str),
     /// There is no such call.
@@ -67,7 +67,7 @@ impl Fault {
     pub fn of(problem: &Problem) -> Self {
         said(HuaweiIms::NAME, problem);
         match problem {
-            Problem::Unauthenticated(why) => Fault::Unauthenticated((*why).into()),
+            Problem::Unauthenticated(why) => Fault::Unauthenticated(why),
             Problem::Forbidden(why) => Fault::Forbidden(why),
             Problem::NoRoute(_) | Problem::NoMethod => Fault::NoSuchApi,
             Problem::NotFound { what: "job", id } => Fault::NoSuchJob(id.clone()),

@@ -83,20 +83,7 @@ fn code(cause: Cause) -> &'static str {
         Cause::ImageUnusable => "IMG.0024",
         Cause::NoCapacity | Cause::TooLarge => "IMG.0015",
         Cause::StartFailed | Cause::StartTimedOut | Cause::WaitTimedOut => "IMG.0018",
-        Cause::Exited
-        | Cause::Signalled
-        | Cause::OutOfMemory
-        | Cause::TimedOut
-        | Cause::Cancelled
-        | Cause::InstanceStopped
-        | Cause::DeadlinePassed
-        | Cause::FailedFast
-        | Cause::ImageUnavailable
-        | Cause::AgentLost
-        | Cause::Interrupted
-        | Cause::OutputFailed
-        | Cause::InputFailed
-        | Cause::DependencyFailed => UNKNOWN,
+        _ => UNKNOWN,
     }
 }
 

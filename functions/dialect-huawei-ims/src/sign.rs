@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use shared::{
-    auth::signing::{hex, hmac_sha256, same, sha256_hex, unreserved},
+    auth::signing::{are_distinct, hex, hmac_sha256, same, sha256_hex, unreserved},
     job::AccessKeyId,
     service::Service,
     wire::decoded,
@@ -22,7 +22,7 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// The key that signed the request.
 pub fn signer(service: &Service, sent: &Sent, header: &str) -> Result<AccessKeyId, Fault> {
-    let fail = |why: &'static str| Err(Fault::Unauthenticated(why.into()));
+    let fail = |why: &'static str| Err(Fault::Unauthenticated(why));
     let Some(signature) = Signature::read(header) else {
         return fail("the Authorization header is not of SDK-HMAC-SHA256");
     };
@@ -67,8 +67,12 @@ impl<'a> Signature<'a> {
 }
 
 /// The request in the one form that both sides sign; `None` if that needs a
-/// header that is not there once.
+/// header that is not there once, or is to be signed more than once: the text
+/// would be longer than the request by any factor.
 fn canonical(sent: &Sent, signed: &[&str]) -> Option<String> {
+    if !are_distinct(signed) {
+        return None;
+    }
     let mut lines = vec![sent.method.as_str().to_owned(), path(&sent.path)?, query(&sent.query)];
     for name in signed {
         lines.push(format!("{name}:{}", header(&sent.headers, name)?));
@@ -207,6 +211,7 @@ pub mod tests {
         let mut sent = sent("GET", "/", &[], "");
         assert!(canonical(&sent, &["host", "x-project-id"]).is_some());
         assert_eq!(canonical(&sent, &["host", "user-agent"]), None);
+        assert_eq!(canonical(&sent, &["host", "Host"]), None);
         sent.headers.append("host", HeaderValue::from_static("elsewhere"));
         assert_eq!(canonical(&sent, &["host"]), None);
     }

@@ -50,11 +50,10 @@ impl Method {
 
 /// The key of a token that is still good.
 pub fn open(service: &Service, token: &str) -> Result<AccessToken, Fault> {
-    let refused = |why: &'static str| Fault::Unauthenticated(why.into());
     let opened = AccessToken::open(token, &service.keyring);
-    let opened = opened.ok_or_else(|| refused("the token is not valid"))?;
+    let opened = opened.ok_or(Fault::Unauthenticated("the token is not valid"))?;
     if opened.expires_at <= service.platform.clock.now() {
-        return Err(refused("the token has expired"));
+        return Err(Fault::Unauthenticated("the token has expired"));
     }
     Ok(opened)
 }
@@ -80,7 +79,7 @@ pub fn identify(
     let method = match methods.iter().map(Value::as_str).collect::<Vec<_>>().as_slice() {
         [Some("password")] => Method::Password,
         [Some("token")] => Method::Token,
-        _ => return Err(unauthenticated("one method is taken, password or token")),
+        _ => return Err(Fault::Unauthenticated("one method is taken, password or token")),
     };
     match method {
         Method::Password => {
@@ -101,7 +100,7 @@ fn password(service: &Service, user: &Value) -> Result<AccessKeyId, Fault> {
     let who = who.ok_or_else(|| missing("auth.identity.password.user.name, or .id"))?;
     let password = user["password"].as_str();
     let password = password.ok_or_else(|| missing("auth.identity.password.user.password"))?;
-    let wrong = || unauthenticated("the user's name or password is wrong");
+    let wrong = || Fault::Unauthenticated("the user's name or password is wrong");
     let key: AccessKeyId = who.parse().map_err(|_| wrong())?;
     let right = service.keyring.secret_of(key);
     if same(right.reveal(), password) { Ok(key) } else { Err(wrong()) }
@@ -126,10 +125,10 @@ pub fn scope(asked: &Value, project: &Project) -> Result<Scope, Fault> {
         (None, Some(name)) => goes_by(project, name),
         (None, None) => {
             let why = "the scope is a project by its id or name, or a domain";
-            return Err(unauthenticated(why));
+            return Err(Fault::Unauthenticated(why));
         }
     };
-    if fits { Ok(Scope::Project) } else { Err(unauthenticated("the user has no such project")) }
+    fits.then_some(Scope::Project).ok_or(Fault::Unauthenticated("the user has no such project"))
 }
 
 /// Whether the project goes by this name: its own, or as projects are called
@@ -138,10 +137,6 @@ pub fn goes_by(project: &Project, name: &str) -> bool {
     let own = |name: &str| name == project.name || name == project.id.to_string();
     let (region, rest) = name.split_once('_').map_or((name, None), |(a, b)| (a, Some(b)));
     own(name) || (is_region(region) && rest.is_none_or(own))
-}
-
-fn unauthenticated(why: &'static str) -> Fault {
-    Fault::Unauthenticated(why.into())
 }
 
 fn missing(what: &str) -> Fault {

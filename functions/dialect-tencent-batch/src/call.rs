@@ -177,6 +177,11 @@ async fn by_parameters(service: &Service, sent: &Sent) -> Result<(Identity, Call
     let key = key(needed("SecretId")?)?;
     let at = within_window(service, needed("Timestamp")?)?;
     let (nonce, signature) = (needed("Nonce")?, needed("Signature")?);
+    // What is signed has no marks between parameters: a nonce that took in the
+    // one after it would be another nonce with the same signature.
+    if !nonce.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Fault::value("Nonce", "it is a number"));
+    }
     let host = sent.header("host").unwrap_or_default();
     let secret = service.keyring.secret_of(key);
     let fits = |host: &str| {

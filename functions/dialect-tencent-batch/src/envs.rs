@@ -1,14 +1,12 @@
 //! Compute environments: queues whose names are `env-` and eight characters. A
 //! node is a slot of the queue, and always there.
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shared::{
     auth::{Identity, signing::sha256_hex},
     job::{Name, ProjectId, Resources},
     ops::{
-        notes::Shelf,
         queues::{self, Queue, QueueChange, Setting},
         rows::QueueKey,
     },
@@ -20,12 +18,11 @@ use shared::{
 };
 
 use crate::{
-    API,
     call::Call,
     faults::Fault,
     fields::Fields,
     filters::{Filters, page},
-    kept::silence,
+    kept::{self, silenced},
     submit::{
         check_placement, client_token,
         env::{self, Env},
@@ -37,16 +34,15 @@ use crate::{
 /// The most nodes of an environment.
 const MOST_NODES: u32 = 2_000;
 
-/// What is kept of an environment beside its queue.
+/// The most bytes of what is kept of an environment: its queue is read often.
+const KEPT_BYTES: usize = 32 << 10;
+
+/// What is kept of an environment, with its queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Note {
     /// The `ComputeEnv` that it was made with, or as it was changed.
     env: Map<String, Value>,
     placement: Map<String, Value>,
-}
-
-fn shelf(project: ProjectId) -> Shelf {
-    Shelf::of_project(project, API, "env")
 }
 
 /// Digits and small letters.
@@ -64,10 +60,15 @@ pub(crate) fn eight(bytes: [u8; 16]) -> String {
     letters
 }
 
+/// Whether it is eight such characters after the prefix.
+pub(crate) fn is_made(prefix: &str, text: &str) -> bool {
+    let letters = text.strip_prefix(prefix);
+    letters.is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|b| ALPHABET.contains(&b)))
+}
+
 /// Whether it is the id of an environment.
 fn is_id(text: &str) -> bool {
-    let letters = text.strip_prefix("env-");
-    letters.is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|b| ALPHABET.contains(&b)))
+    is_made("env-", text)
 }
 
 pub(crate) fn check_id(path: &str, text: &str) -> Result<(), Fault> {
@@ -84,7 +85,7 @@ fn key(project: ProjectId, id: &str) -> Result<QueueKey, Fault> {
     Ok(QueueKey { project, name })
 }
 
-/// An environment: its queue, and what is kept beside.
+/// An environment: its queue, and what is kept with it.
 struct Known {
     queue: Queue,
     note: Note,
@@ -93,8 +94,7 @@ struct Known {
 async fn known(service: &Service, project: ProjectId, id: &str) -> Result<Known, Fault> {
     let found = queues::load(service, &key(project, id)?).await?;
     let (_, queue) = found.ok_or_else(|| Fault::no_env(id))?;
-    let note = shelf(project).load(service, id).await?.unwrap_or_default();
-    Ok(Known { queue, note })
+    Ok(Known::of(queue))
 }
 
 /// What tasks that run there have in common.
@@ -112,26 +112,21 @@ pub(crate) async fn machine(service: &Service, project: ProjectId, id: &str) -> 
 /// `CreateComputeEnv`.
 pub(crate) async fn create(service: &Service, who: Identity, call: Call) -> Result<Value, Fault> {
     let region = needed_region(&call)?;
-    let own = |name: &str| {
-        let mut own = call.parameters.get(name).and_then(Value::as_object).cloned();
-        own.iter_mut().for_each(silence);
-        own.unwrap_or_default()
-    };
+    let own = |name: &str| silenced(call.parameters.get(name));
     let note = Note { env: own("ComputeEnv"), placement: own("Placement") };
-    let mut fields = Fields::new(call.parameters.clone());
+    let mut fields = Fields::new(call.parameters);
     let (placement, env) = (fields.object("Placement")?, fields.object("ComputeEnv")?);
     let placement = fields.needed("Placement", placement)?;
     let env = fields.needed("ComputeEnv", env)?;
     let token = client_token(&mut fields)?;
     fields.end()?;
     check_placement(placement, &region)?;
-    let (nodes, machine) = read(env, &region)?;
+    let (nodes, machine) = read(env, &region, most_nodes(service))?;
     let id = format!("env-{}", eight(entropy(service, who.project, token.as_deref())));
     let queue = key(who.project, &id)?;
     if queues::load(service, &queue).await?.is_none() {
         let change = sized(service, nodes, Some(machine.resources))?;
-        shelf(who.project).put(service, &id, &note).await?;
-        queues::put(service, &queue, change).await?;
+        queues::put(service, &queue, note.kept_with(change)?).await?;
     }
     Ok(json!({ "EnvId": id }))
 }
@@ -139,17 +134,16 @@ pub(crate) async fn create(service: &Service, who: Identity, call: Call) -> Resu
 /// What an id is made of: the token, so that the same gives the same.
 fn entropy(service: &Service, project: ProjectId, token: Option<&str>) -> [u8; 16] {
     let Some(token) = token else { return service.platform.clock.random() };
-    let digest = HEXLOWER.decode(sha256_hex(format!("{project}/{token}").as_bytes()).as_bytes());
-    let digest = digest.unwrap_or_default();
-    digest.get(..16).and_then(|some| some.try_into().ok()).unwrap_or_default()
+    let digest = sha256_hex(format!("{project}/{token}").as_bytes());
+    u128::from_str_radix(&digest[..32], 16).expect("it is hex").to_be_bytes()
 }
 
 /// How many nodes, and what one is.
-fn read(mut env: Fields, region: &str) -> Result<(u32, Env), Fault> {
+fn read(mut env: Fields, region: &str, most: u32) -> Result<(u32, Env), Fault> {
     let name = limited(&mut env, "EnvName", 60, "InvalidParameter.EnvNameTooLong")?;
     env.needed("EnvName", name)?;
     limited(&mut env, "EnvDescription", 200, "InvalidParameter.EnvDescriptionTooLong")?;
-    let nodes = env.count("DesiredComputeNodeCount", MOST_NODES)?;
+    let nodes = env.count("DesiredComputeNodeCount", most)?;
     let nodes = env.needed("DesiredComputeNodeCount", nodes)?;
     env.word("EnvType", &["MANAGED", "THPC_QUEUE"])?;
     let data = env.object("EnvData")?;
@@ -169,6 +163,11 @@ fn read(mut env: Fields, region: &str) -> Result<(u32, Env), Fault> {
     env.ignore(&["Authentications"]);
     let machine = env::with_rest(env, machine.unwrap_or_default())?;
     Ok((nodes, machine))
+}
+
+/// The most nodes that an environment may have here.
+fn most_nodes(service: &Service) -> u32 {
+    MOST_NODES.min(service.limits.queue_live)
 }
 
 /// A queue of so many slots, for containers like this unless they say.
@@ -191,7 +190,7 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
     let mut fields = Fields::new(call.parameters);
     let id = fields.said("EnvId")?;
     let Known { mut note, .. } = known(service, who.project, &id).await?;
-    let nodes = fields.count("DesiredComputeNodeCount", MOST_NODES)?;
+    let nodes = fields.count("DesiredComputeNodeCount", most_nodes(service))?;
     for (name, most, code) in [
         ("EnvName", 60, "InvalidParameter.EnvNameTooLong"),
         ("EnvDescription", 200, "InvalidParameter.EnvDescriptionTooLong"),
@@ -211,8 +210,7 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
     if nodes.is_none() {
         (change.paused, change.limit) = (None, None);
     }
-    shelf(who.project).put(service, &id, &note).await?;
-    queues::put(service, &key(who.project, &id)?, change).await?;
+    queues::put(service, &key(who.project, &id)?, note.kept_with(change)?).await?;
     Ok(json!({}))
 }
 
@@ -245,7 +243,6 @@ pub(crate) async fn delete(service: &Service, who: Identity, call: Call) -> Resu
         Err(Problem::NotFound { .. }) => return Err(Fault::no_env(&id)),
         deleted => deleted?,
     }
-    shelf(who.project).remove(service, &id).await?;
     Ok(json!({}))
 }
 
@@ -289,12 +286,8 @@ pub(crate) async fn list(
     }
     let mut found = Vec::new();
     if ids.is_empty() {
-        let notes = shelf(who.project).all::<Note>(service).await?;
         let all = queues::list(service, who.project).await?;
-        for queue in all.into_iter().filter(|queue| is_id(queue.name.as_str())) {
-            let note = notes.get(queue.name.as_str()).cloned().unwrap_or_default();
-            found.push(Known { queue, note });
-        }
+        found.extend(all.into_iter().filter(|queue| is_id(queue.name.as_str())).map(Known::of));
     }
     for id in &ids {
         found.push(known(service, who.project, id).await?);
@@ -344,7 +337,20 @@ pub(crate) async fn no_nodes(service: &Service, who: Identity, call: Call) -> Re
     Err(Fault::new("UnsupportedOperation", message))
 }
 
+impl Note {
+    /// The change of a queue, with which this is kept.
+    fn kept_with(&self, change: QueueChange) -> Result<QueueChange, Fault> {
+        kept::check_size(self, KEPT_BYTES)?;
+        Ok(QueueChange { origin: Some(kept::origin(self)?), ..change })
+    }
+}
+
 impl Known {
+    fn of(queue: Queue) -> Self {
+        let note = kept::said(queue.origin.as_ref()).unwrap_or_default();
+        Known { queue, note }
+    }
+
     fn said(&self, name: &str) -> Option<&str> {
         self.note.env.get(name)?.as_str()
     }

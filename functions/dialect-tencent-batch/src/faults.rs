@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_has_status_200_the_bare_type_and_an_id() {
+    fn every_answer_has_status_200_and_the_bare_type() {
         let service = Memory::new(1).service();
         for outcome in [Ok(json!({ "JobId": "j" })), Err(Fault::new("A.B", "no"))] {
             let reply = reply(&service, outcome);

@@ -155,6 +155,15 @@ impl Fields {
     }
 }
 
+#[cfg(test)]
+impl Fields {
+    /// Those of a JSON object.
+    pub(crate) fn of(value: Value) -> Self {
+        let Value::Object(map) = value else { panic!("{value} is no object") };
+        Fields::new(map)
+    }
+}
+
 fn misfit(path: &str, wanted: &str) -> Fault {
     let message = format!("`{path}` is not {wanted}.");
     Fault::new("InvalidParameterValue.InvalidDataTypeAny", message)
@@ -201,14 +210,9 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Fields {
-        let Value::Object(map) = value else { panic!("{value} is no object") };
-        Fields::new(map)
-    }
-
     #[test]
     fn numbers_and_flags_may_be_text() {
-        let mut all = fields(json!({ "A": "7", "B": 7, "C": "True", "D": false, "E": "0.5" }));
+        let mut all = Fields::of(json!({ "A": "7", "B": 7, "C": "True", "D": false, "E": "0.5" }));
         assert_eq!(all.integer("A").unwrap(), Some(7));
         assert_eq!(all.count("B", 9).unwrap(), Some(7));
         assert_eq!(all.flag("C").unwrap(), Some(true));
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_by_its_path() {
-        let inner = || fields(json!({ "In": [{ "N": -1, "T": 5, "F": "x", "L": 1 }] }));
+        let inner = || Fields::of(json!({ "In": [{ "N": -1, "T": 5, "F": "x", "L": 1 }] }));
         let mut all = inner().objects("In").unwrap().remove(0);
         for (fault, code) in [
             (all.count("N", 9).unwrap_err(), "InvalidParameterValue.Negative"),

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{faults::Fault, fields::Fields};
 
+/// The most filters of one request.
+const MOST_FILTERS: usize = 100;
+
 /// The most values of one filter.
 const MOST_VALUES: usize = 100;
 
@@ -19,8 +22,12 @@ impl Filters {
     /// tag.
     pub(crate) fn read(fields: &mut Fields, names: &[&str]) -> Result<Self, Fault> {
         let path = fields.path("Filters");
-        let mut filters = Vec::new();
-        for mut filter in fields.objects("Filters")? {
+        let all = fields.objects("Filters")?;
+        if all.len() > MOST_FILTERS {
+            return Err(Fault::limit(&path, format!("{MOST_FILTERS} filters")));
+        }
+        let mut filters = Vec::with_capacity(all.len());
+        for mut filter in all {
             let name = filter.said("Name")?;
             let values = filter.texts("Values")?;
             filter.end()?;
@@ -103,11 +110,6 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Fields {
-        let Value::Object(map) = value else { panic!("{value} is no object") };
-        Fields::new(map)
-    }
-
     #[test]
     fn filters_are_all_held_to_and_any_of_their_values_does() {
         let said = json!({ "Filters": [
@@ -115,25 +117,31 @@ mod tests {
             { "Name": "tag:team", "Values": ["x"] },
             { "Name": "tag-key", "Values": ["team", "other"] },
         ]});
-        let filters = Filters::read(&mut fields(said), &["zone", "tag-key"]).unwrap();
+        let filters = Filters::read(&mut Fields::of(said), &["zone", "tag-key"]).unwrap();
         assert!(filters.admits(|_| "b".into()));
         assert!(!filters.admits(|_| "c".into()));
         let tags = |value: &str| BTreeMap::from([("team".to_owned(), value.to_owned())]);
         assert!(filters.admits_tags(&tags("x")));
         assert!(!filters.admits_tags(&tags("y")));
         for bad in [json!({ "Name": "hue", "Values": ["a"] }), json!({ "Name": "zone" })] {
-            let fault = Filters::read(&mut fields(json!({ "Filters": [bad] })), &["zone"]);
+            let fault = Filters::read(&mut Fields::of(json!({ "Filters": [bad] })), &["zone"]);
             assert_eq!(fault.unwrap_err().code, "InvalidParameterValue.InvalidFilter");
         }
-        let many = json!({ "Filters": [{ "Name": "zone", "Values": vec!["a"; 101] }] });
-        let fault = Filters::read(&mut fields(many), &["zone"]).unwrap_err();
-        assert_eq!(fault.code, "InvalidParameterValue.LimitExceeded");
+        let one = json!({ "Name": "zone", "Values": ["a"] });
+        for many in [
+            json!({ "Filters": [{ "Name": "zone", "Values": vec!["a"; 101] }] }),
+            json!({ "Filters": vec![one; 101] }),
+        ] {
+            let fault = Filters::read(&mut Fields::of(many), &["zone"]).unwrap_err();
+            assert_eq!(fault.code, "InvalidParameterValue.LimitExceeded");
+        }
     }
 
     #[test]
     fn a_page_is_a_part_of_all() {
         let all: Vec<u32> = (0..5).collect();
-        let part = |said: Value| page(&mut fields(said), 2, 3).map(|page| page.of(&all).to_vec());
+        let part =
+            |said: Value| page(&mut Fields::of(said), 2, 3).map(|page| page.of(&all).to_vec());
         assert_eq!(part(json!({})).unwrap(), [0, 1]);
         assert_eq!(part(json!({ "Offset": 4, "Limit": "3" })).unwrap(), [4]);
         assert_eq!(part(json!({ "Offset": 9 })).unwrap(), [0_u32; 0]);

@@ -1,6 +1,6 @@
 //! What of a request is kept to be told again: as it came, but for secrets.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use shared::{
     job::{Job, Origin},
@@ -30,26 +30,14 @@ impl Kept {
         placement: Option<&Value>,
         job: Option<&Value>,
     ) -> Self {
-        let own = |value: Option<&Value>| {
-            let mut own = value.and_then(Value::as_object).cloned().unwrap_or_default();
-            silence(&mut own);
-            own
-        };
-        Kept { region: region.map(str::to_owned), placement: own(placement), job: own(job) }
-    }
-
-    /// As it is stored with the job.
-    pub(crate) fn origin(&self) -> Result<Origin, Fault> {
-        let request = serde_json::to_string(self);
-        let request = request.map_err(|error| Fault::new("InternalError", error.to_string()))?;
-        Ok(Origin { api: API.to_owned(), request })
+        let region = region.map(str::to_owned);
+        Kept { region, placement: silenced(placement), job: silenced(job) }
     }
 
     /// What is kept of a job; `None` of one that came another way.
     pub(crate) async fn of(service: &Service, job: &Job) -> Result<Option<Self>, Fault> {
         let spec = attempts::load_spec(service, job).await?;
-        let origin = spec.origin.as_ref().filter(|origin| origin.api == API);
-        Ok(origin.and_then(|origin| serde_json::from_str(&origin.request).ok()))
+        Ok(said(spec.origin.as_ref()))
     }
 
     pub(crate) fn zone(&self) -> Option<&str> {
@@ -68,8 +56,38 @@ impl Kept {
     }
 }
 
+/// What is kept, as it is stored with what it is about.
+pub(crate) fn origin(kept: &impl Serialize) -> Result<Origin, Fault> {
+    let request = serde_json::to_string(kept);
+    let request = request.map_err(|error| Fault::new("InternalError", error.to_string()))?;
+    Ok(Origin { api: API.to_owned(), request })
+}
+
+/// What was stored so; `None` of what came another way.
+pub(crate) fn said<T: DeserializeOwned>(origin: Option<&Origin>) -> Option<T> {
+    let origin = origin.filter(|origin| origin.api == API)?;
+    serde_json::from_str(&origin.request).ok()
+}
+
+/// Refuses what is too large to be kept.
+pub(crate) fn check_size(kept: &impl Serialize, limit: usize) -> Result<(), Fault> {
+    let size = serde_json::to_vec(kept).map_or(0, |json| json.len());
+    if size > limit {
+        let message = format!("What is to be kept is larger than {limit} bytes.");
+        return Err(Fault::new("RequestSizeLimitExceeded", message));
+    }
+    Ok(())
+}
+
+/// An object without its secrets; empty, where there is none.
+pub(crate) fn silenced(value: Option<&Value>) -> Map<String, Value> {
+    let mut own = value.and_then(Value::as_object).cloned().unwrap_or_default();
+    silence(&mut own);
+    own
+}
+
 /// Takes secrets away, wherever they are.
-pub(crate) fn silence(fields: &mut Map<String, Value>) {
+fn silence(fields: &mut Map<String, Value>) {
     fields.retain(|name, _| !SECRETS.contains(&name.as_str()));
     for value in fields.values_mut() {
         match value {
@@ -98,10 +116,11 @@ mod tests {
             "ComputeEnv": { "EnvData": { "LoginSettings": { "Password": "secret" } } },
         }]});
         let kept = Kept::new(Some("r"), Some(&json!({ "Zone": "z" })), Some(&job));
-        let origin = kept.origin().unwrap();
+        let origin = origin(&kept).unwrap();
         assert!(!origin.request.contains("secret"), "{}", origin.request);
-        let again: Kept = serde_json::from_str(&origin.request).unwrap();
-        assert_eq!(again, kept);
+        assert_eq!(said::<Kept>(Some(&origin)).as_ref(), Some(&kept));
+        let other = Origin { api: "other".into(), ..origin };
+        assert_eq!(said::<Kept>(Some(&other)), None);
         assert_eq!((kept.zone(), kept.holds(0), kept.holds(1)), (Some("z"), true, false));
     }
 }

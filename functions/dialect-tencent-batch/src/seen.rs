@@ -117,16 +117,16 @@ impl Seen {
         one: Option<(usize, u32)>,
     ) -> Result<(), Fault> {
         let run = self.job.run;
-        let release = |released: &mut Released| {
-            if released.run != run {
-                *released = Released { run, ..Released::default() };
-            }
+        let release = |released: Option<Released>| {
+            let released = released.filter(|released| released.run == run);
+            let mut released = released.unwrap_or(Released { run, ..Released::default() });
             match one {
                 Some(one) => {
                     released.instances.insert(one);
                 }
                 None => released.all = true,
             }
+            Some(released)
         };
         shelf(self.job.key()).change(service, "run", release).await?;
         Ok(())

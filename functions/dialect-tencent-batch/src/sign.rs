@@ -5,7 +5,7 @@
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
-use shared::auth::signing::{hex, hmac_sha1, hmac_sha256, sha256_hex};
+use shared::auth::signing::{are_distinct, hex, hmac_sha1, hmac_sha256, sha256_hex};
 
 /// The service's name in the scope of a signature.
 const SERVICE: &str = "batch";
@@ -40,11 +40,8 @@ impl<'a> Authorization<'a> {
         let whole = next().is_none() && parts.next().is_none();
         let is_ours = service == SERVICE && end == "tc3_request" && !id.is_empty();
         let signs = |name: &str| headers.contains(&name);
-        (whole && is_ours && signs("content-type") && signs("host")).then_some(Authorization {
-            id,
-            headers,
-            signature,
-        })
+        let is_signed = signs("content-type") && signs("host") && are_distinct(&headers);
+        (whole && is_ours && is_signed).then_some(Authorization { id, headers, signature })
     }
 }
 

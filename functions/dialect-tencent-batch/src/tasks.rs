@@ -163,9 +163,9 @@ pub(crate) fn redirects(seen: &Seen, place: usize, index: u32) -> Value {
     let said = seen.kept.as_ref().and_then(|kept| kept.tasks().get(place));
     let said = |name: &str| said?["RedirectInfo"][name].as_str().filter(|text| !text.is_empty());
     let (job, name) = (seen.job.id.to_string(), task.name.as_str());
-    let file = |path: &str, file: &str, which| {
+    let file = |path: &str, file: &str, which: streams::Which| {
         said(path)?;
-        let standard = streams::standard_name(which);
+        let standard = which.file_name();
         let file = said(file).unwrap_or(&standard);
         Some(streams::filled(file, &job, name, index))
     };
@@ -188,14 +188,10 @@ pub(crate) async fn describe_logs(
     let mut fields = Fields::new(call.parameters);
     let (seen, place) = named(service, who, &mut fields).await?;
     let indexes = fields.counts("TaskInstanceIndexes")?;
-    let offset = fields.raw("Offset");
-    let both = !indexes.is_empty() && offset.is_some();
-    let mut rest =
-        Fields::new(offset.map(|offset| ("Offset".to_owned(), offset)).into_iter().collect());
-    let offset = rest.count("Offset", u32::MAX)?.unwrap_or(0);
+    let offset = fields.count("Offset", u32::MAX)?;
     let limit = page(&mut fields, 5, 10)?.limit;
     fields.end()?;
-    if both {
+    if !indexes.is_empty() && offset.is_some() {
         return Err(Fault::combination("`TaskInstanceIndexes` and `Offset` do not go together."));
     }
     let all = total(&seen, place);
@@ -203,7 +199,7 @@ pub(crate) async fn describe_logs(
         return Err(Fault::no_instance(*missing));
     }
     let wanted: Vec<u32> = if indexes.is_empty() {
-        (offset..all).take(limit).collect()
+        (offset.unwrap_or(0)..all).take(limit).collect()
     } else {
         indexes.iter().copied().take(limit).collect()
     };

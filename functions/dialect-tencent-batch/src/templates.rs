@@ -11,11 +11,11 @@ use shared::{auth::Identity, job::ProjectId, ops::notes::Shelf, service::Service
 use crate::{
     API,
     call::Call,
-    envs::eight,
+    envs::{eight, is_made},
     faults::Fault,
     fields::Fields,
     filters::{Filters, page},
-    kept::silence,
+    kept::{check_size, silenced},
     submit::{Task, tags},
     words::time,
 };
@@ -33,7 +33,7 @@ const DESCRIPTION_BYTES: usize = 200;
 const PREFIX: &str = "task-tmpl-";
 
 /// A template as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Template {
     name: String,
     description: Option<String>,
@@ -47,9 +47,7 @@ fn shelf(project: ProjectId) -> Shelf {
 }
 
 fn check_id(text: &str) -> Result<(), Fault> {
-    let letter = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
-    let letters = text.strip_prefix(PREFIX);
-    if letters.is_some_and(|rest| rest.len() == 8 && rest.bytes().all(letter)) {
+    if is_made(PREFIX, text) {
         return Ok(());
     }
     let message = format!("`{text}` is not the id of a task template.");
@@ -79,6 +77,7 @@ pub(crate) async fn create(service: &Service, who: Identity, call: Call) -> Resu
     let created_at = service.platform.clock.now();
     let id = format!("{PREFIX}{}", eight(service.platform.clock.random()));
     let template = Template { name, description, info, tags, created_at };
+    check_size(&template, service.limits.spec_bytes)?;
     shelf.put(service, &id, &template).await?;
     Ok(json!({ "TaskTemplateId": id }))
 }
@@ -114,9 +113,7 @@ fn info(fields: &mut Fields, region: Option<&str>) -> Result<Option<Map<String, 
     if let Some(task) = Fields::new(whole).object("TaskTemplateInfo")? {
         Task::read(task, region)?;
     }
-    let mut info = raw.as_object().cloned().unwrap_or_default();
-    silence(&mut info);
-    Ok(Some(info))
+    Ok(Some(silenced(Some(&raw))))
 }
 
 /// `DescribeTaskTemplates`.
@@ -180,17 +177,19 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
                        `TaskTemplateInfo` is given.";
         return Err(Fault::new("InvalidParameterAtLeastOneAttribute", message));
     }
+    check_size(&info, service.limits.spec_bytes)?;
     let shelf = shelf(who.project);
-    if shelf.load::<Template>(service, &id).await?.is_none() {
-        return Err(unknown(&id));
-    }
-    let change = |template: &mut Template| {
-        template.name = name.clone().unwrap_or_else(|| template.name.clone());
-        template.description = description.clone().or_else(|| template.description.clone());
-        template.info = info.clone().unwrap_or_else(|| template.info.clone());
+    let change = |template: Option<Template>| {
+        let template = template?;
+        Some(Template {
+            name: name.clone().unwrap_or(template.name),
+            description: description.clone().or(template.description),
+            info: info.clone().unwrap_or(template.info),
+            ..template
+        })
     };
-    shelf.change(service, &id, change).await?;
-    Ok(json!({}))
+    let changed = shelf.change(service, &id, change).await?;
+    changed.map(|_| json!({})).ok_or_else(|| unknown(&id))
 }
 
 /// `DeleteTaskTemplates`: all, or none if one of them is not there.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::job::{
-    AttemptPhase, Cause, Counts, Ending, Instance, InstanceState, Job, Members, Phase, Task,
+    AttemptPhase, Blame, Cause, Counts, Ending, Instance, InstanceState, Job, Members, Phase, Task,
     TaskState,
 };
 
@@ -68,38 +68,11 @@ pub(crate) fn instance(
         InstanceState::Succeeded(_) => State::Succeed,
         InstanceState::Stopped(_) => State::Failed,
         InstanceState::Failed(outcome) => {
-            let by_itself = outcome.cause.is_some_and(fails_by_itself);
+            // Else there was no machine on which it could be looked into.
+            let by_itself = outcome.cause.is_some_and(|cause| cause.blame() == Blame::User);
             let is_held = by_itself && held.holds(task) && !held.is_released(task, index);
             if is_held { State::FailedInterrupted } else { State::Failed }
         }
-    }
-}
-
-/// Whether there was a machine on which what went wrong could be looked into.
-fn fails_by_itself(cause: Cause) -> bool {
-    match cause {
-        Cause::Exited
-        | Cause::Signalled
-        | Cause::OutOfMemory
-        | Cause::TimedOut
-        | Cause::StartFailed
-        | Cause::OutputFailed
-        | Cause::InputFailed => true,
-        Cause::Cancelled
-        | Cause::DeadlinePassed
-        | Cause::FailedFast
-        | Cause::InstanceStopped
-        | Cause::ImageNotFound
-        | Cause::ImageDenied
-        | Cause::ImageUnusable
-        | Cause::ImageUnavailable
-        | Cause::NoCapacity
-        | Cause::TooLarge
-        | Cause::StartTimedOut
-        | Cause::WaitTimedOut
-        | Cause::AgentLost
-        | Cause::Interrupted
-        | Cause::DependencyFailed => false,
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::json;
 use shared::{
     job::{CallbackFormat, CallbackTarget},
-    wire::callback::{CallbackChoice, CallbackSettings},
+    wire::{
+        Problem,
+        callback::{CallbackChoice, CallbackSettings},
+    },
 };
 
 use crate::{
@@ -93,11 +96,8 @@ fn url(called: &str, address: &str) -> Result<CallbackTarget, Fault> {
     match CallbackChoice::parse(Some(json!({ "url": address }))) {
         Ok(CallbackChoice::Own(checked)) => Ok(checked.to),
         Ok(_) => Err(Fault::argument(called, "it is no address")),
-        Err(problem) => {
-            let fault = Fault::from(problem);
-            let rule = fault.message.strip_prefix("CallBack: ").unwrap_or(&fault.message);
-            Err(Fault::argument(called, rule))
-        }
+        Err(Problem::Invalid { rule, .. }) => Err(Fault::argument(called, &rule)),
+        Err(problem) => Err(problem.into()),
     }
 }
 

@@ -69,15 +69,24 @@ impl Detail {
 /// The job as it stands.
 pub async fn of(service: &Service, job: &Job, queue: Option<&Queue>) -> Result<Detail, Problem> {
     let spec = attempts::load_spec(service, job).await?;
+    as_it_stands(service, job, &spec, queue).await
+}
+
+async fn as_it_stands(
+    service: &Service,
+    job: &Job,
+    spec: &JobSpec,
+    queue: Option<&Queue>,
+) -> Result<Detail, Problem> {
     let run = Run {
         state: words::job_state(job.phase, queue),
         started_at: job.started_at,
         ended_at: job.ending().map(|(_, at)| at),
     };
-    let order = Order::of(&spec);
-    let result = picture::result(service, job, &spec, order.as_ref()).await?;
+    let order = Order::of(spec);
+    let result = picture::result(service, job, spec, order.as_ref()).await?;
     let failure = if run.state == "Failed" { Some(failure(service, job).await?) } else { None };
-    Ok(put_together(job, &spec, order.as_ref(), &run, failure, result))
+    Ok(put_together(job, spec, order.as_ref(), &run, failure, result))
 }
 
 /// The job as it was at the end of the run that is told of: of one that was
@@ -90,7 +99,7 @@ pub async fn ended(
     ending: Ending,
 ) -> Result<Detail, Problem> {
     if telling.key.run == job.run {
-        return of(service, job, None).await;
+        return as_it_stands(service, job, spec, None).await;
     }
     let state = words::ending_state(ending);
     let run = Run { state, started_at: None, ended_at: Some(telling.happened_at) };

@@ -35,7 +35,8 @@ const MOST: usize = 100;
 /// Jobs that are looked up side by side.
 const AT_ONCE: usize = 8;
 
-/// Makes a job of each operation; all of them, or none.
+/// Makes a job of each operation; none where one of them does not fit its
+/// template. What fails while they are accepted leaves those before it.
 pub async fn create(asker: &Asker<'_>, kind: Kind, asked: &Fields) -> Result<Fields, Fault> {
     let orders = Order::read(&asker.place, kind, asked)?;
     if orders.len() > MOST {
@@ -50,12 +51,11 @@ pub async fn create(asker: &Asker<'_>, kind: Kind, asked: &Fields) -> Result<Fie
     for order in orders {
         submissions.push(submission(asker, order, &queue, callback.as_ref()).await?);
     }
-    let request = asked.xml("Request");
     let mut made = Vec::with_capacity(submissions.len());
     for submission in submissions {
         let Asker { service, project, .. } = *asker;
-        let accepted =
-            submit::submit(service, project, submission, request.as_bytes(), None).await?;
+        // Without a token, nothing is compared with what was sent.
+        let accepted = submit::submit(service, project, submission, &[], None).await?;
         made.push(accepted.job);
     }
     Ok(Fields::new().with("JobsDetail", details(asker, &made).await?))

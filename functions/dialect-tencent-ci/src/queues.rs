@@ -4,12 +4,15 @@
 //! for. A queue of the project that is no bucket's can be named by its id all
 //! the same: a job of any API waits in one.
 
+use std::collections::HashMap;
+
 use shared::{
     job::{CallbackFormat, CallbackTarget, Origin},
     ops::{
         queues::{self, Queue, QueueChange},
         rows::QueueKey,
     },
+    wire::Problem,
 };
 
 use crate::{
@@ -24,6 +27,10 @@ use crate::{
 
 /// The most characters of a name.
 const MOST_NAME: usize = 128;
+
+/// The most bytes that are kept of what is said of a queue: all of them are
+/// read whenever it is.
+const MOST_KEPT: usize = 16 << 10;
 
 /// The queue of a service in a bucket, or those of certain ids.
 pub async fn list(
@@ -45,9 +52,11 @@ pub async fn list(
     match parameter(query, "queueIds") {
         None => found.extend(all.into_iter().filter(|queue| queue.name == own.name)),
         Some(ids) => {
+            let id_of = |queue: &Queue| words::queue_id(&asker.key_of(queue));
+            let named: HashMap<String, Queue> =
+                all.into_iter().map(|queue| (id_of(&queue), queue)).collect();
             for id in ids.split(',').filter(|id| !id.is_empty()) {
-                let named = |queue: &&Queue| words::queue_id(&asker.key_of(queue)) == id;
-                match all.iter().find(named) {
+                match named.get(id) {
                     Some(queue) => found.push(queue.clone()),
                     None => missing.push(id),
                 }
@@ -76,11 +85,15 @@ pub async fn update(asker: &Asker<'_>, id: &str, asked: &Fields) -> Result<Field
     notify.ok_or_else(|| Fault::argument("NotifyConfig", "it is required"))?;
     let notify = asked.fields("NotifyConfig").cloned().unwrap_or_default();
     let callback = callback::of_queue(&notify)?;
-    let kept = Fields::new().with("Name", name).with("NotifyConfig", notify);
+    let kept = Fields::new().with("Name", name).with("NotifyConfig", notify).xml("Queue");
+    if kept.len() > MOST_KEPT {
+        let limit = MOST_KEPT as u64;
+        return Err(Problem::TooLarge { what: "what is kept of the queue", limit }.into());
+    }
     let change = QueueChange {
         paused: Some(paused),
         callback,
-        origin: Some(Origin { api: API.into(), request: kept.xml("Queue") }),
+        origin: Some(Origin { api: API.into(), request: kept }),
         ..QueueChange::default()
     };
     let (queue, _) = queues::put(asker.service, &key, change).await?;

@@ -1,9 +1,6 @@
 //! A service of a bucket, as a whole: it is on as long as it has its queue.
 
-use shared::ops::{
-    queues::{self, Queue},
-    rows::QueueKey,
-};
+use shared::ops::queues::{self, Queue};
 
 use crate::{
     faults::Fault,
@@ -21,8 +18,8 @@ pub async fn open(asker: &Asker<'_>, kind: Kind) -> Result<Fields, Fault> {
 /// Has it off, unless it has something to do. Whoever asks for its queue, or
 /// for a job, has it on again.
 pub async fn close(asker: &Asker<'_>, kind: Kind) -> Result<Fields, Fault> {
-    let QueueKey { project, name } = asker.queue_key(kind)?;
-    queues::delete(asker.service, &QueueKey { project, name }).await?;
+    let key = asker.queue_key(kind)?;
+    queues::delete(asker.service, &key).await?;
     Ok(asker.answer().with("BucketName", asker.place.bucket.as_str()))
 }
 

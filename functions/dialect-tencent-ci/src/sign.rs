@@ -21,6 +21,9 @@ use shared::{
 
 use crate::{faults::Fault, words::API};
 
+/// The most names in a list: each is followed by its value, which may be long.
+const MOST_LISTED: usize = 100;
+
 /// What a request says of its signature.
 #[derive(Debug, PartialEq, Eq)]
 struct Signature {
@@ -180,12 +183,14 @@ impl Signature {
     }
 
     /// What is signed of the request; `None` if something that is listed is not
-    /// there.
+    /// there, or too much is.
     fn http_string(&self, covered: Covered<'_>) -> Option<String> {
         let Covered { method, path, query, headers, host } = covered;
+        let query: Vec<(String, &str)> =
+            query.iter().map(|(name, value)| (encoded_name(name), value.as_str())).collect();
         let parameter = |name: &str| {
-            let found = query.iter().find(|(key, _)| encoded_name(key) == name);
-            found.map(|(_, value)| Cow::Borrowed(value.as_str()))
+            let found = query.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| Cow::Borrowed(*value))
         };
         let header = |name: &str| {
             if name == "host" {
@@ -201,10 +206,14 @@ impl Signature {
     }
 }
 
-/// `name=value` of all that a list names, joined by `&`.
+/// `name=value` of all that a list names, joined by `&`; `None` if a value is
+/// not there, or the list is too long.
 fn listed<'v>(list: &str, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> Option<String> {
-    let names = list.split(';').filter(|name| !name.is_empty());
-    let pairs = names.map(|name| Some(format!("{name}={}", unreserved(&value(name)?))));
+    let names: Vec<&str> = list.split(';').filter(|name| !name.is_empty()).collect();
+    if names.len() > MOST_LISTED {
+        return None;
+    }
+    let pairs = names.into_iter().map(|name| Some(format!("{name}={}", unreserved(&value(name)?))));
     Some(pairs.collect::<Option<Vec<_>>>()?.join("&"))
 }
 

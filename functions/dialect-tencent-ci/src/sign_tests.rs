@@ -263,3 +263,10 @@ fn what_is_no_signature_is_refused() {
     other.push(("q-sign-algorithm", "sha256"));
     assert!(Signature::read(&other).is_err());
 }
+
+#[test]
+fn a_list_that_is_too_long_signs_nothing() {
+    let of = |count: usize| listed(&vec!["a"; count].join(";"), |_| Some(Cow::Borrowed("v")));
+    assert!(of(MOST_LISTED).is_some());
+    assert_eq!(of(MOST_LISTED + 1), None);
+}

@@ -22,8 +22,9 @@ use crate::{
 /// The most characters of a name.
 const MOST_NAME: usize = 64;
 
-/// What is said of a template in a place of its own.
-const KNOWN: [&str; 2] = ["Tag", "Name"];
+/// What a template has that is kept, or shown, in a place of its own.
+const KNOWN: [&str; 7] =
+    ["Tag", "Name", "TemplateId", "BucketId", "Category", "CreateTime", "UpdateTime"];
 
 /// What clients said of a template.
 pub struct Saved {
@@ -55,7 +56,7 @@ impl Saved {
             bucket: asker.place.bucket.to_string(),
             tag: tag.to_owned(),
             name: name.to_owned(),
-            rest: asked.only(|name| !KNOWN.contains(&name)),
+            rest: rest(asked),
         })
     }
 
@@ -65,7 +66,7 @@ impl Saved {
             .with("BucketId", self.bucket.as_str())
             .with("Tag", self.tag.as_str())
             .with("Name", self.name.as_str())
-            .with("Rest", self.rest.clone());
+            .and(self.rest.clone());
         Origin { api: API.into(), request: kept.xml("Template") }
     }
 
@@ -77,9 +78,13 @@ impl Saved {
             bucket: text("BucketId")?,
             tag: text("Tag")?,
             name: text("Name")?,
-            rest: kept.fields("Rest").cloned().unwrap_or_default(),
+            rest: rest(&kept),
         })
     }
+}
+
+fn rest(fields: &Fields) -> Fields {
+    fields.only(|name| !KNOWN.contains(&name))
 }
 
 /// The template of this id, and what was said of it.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use shared::{
-    job::CallbackFormat,
+    job::{CallbackFormat, Ending},
     ops::callbacks::{News, Shape, Shaped},
     service::Service,
     wire::Problem,
@@ -27,10 +27,8 @@ impl Shape for Told {
     /// has a message here.
     async fn told(&self, service: &Service, news: News<'_>) -> Result<Option<Shaped>, Problem> {
         let News { job, spec, telling, format } = news;
-        let Some(ending) = telling.ending else { return Ok(None) };
-        if crate::words::ending_state(ending) == "Cancel" {
-            return Ok(None);
-        }
+        let told = telling.ending.filter(|ending| *ending != Ending::Cancelled);
+        let Some(ending) = told else { return Ok(None) };
         let detail = detail::ended(service, job, spec, telling, ending).await?;
         Ok(Some(match format {
             CallbackFormat::Xml => in_xml(detail),

@@ -8,6 +8,13 @@ use shared::wire::{Problem, Request, query_pairs};
 
 use crate::faults::{Code, Fault};
 
+/// The longest name of a parameter in JSON, its path included.
+const LONGEST_NAME: usize = 256;
+
+/// The most parameters of a request with JSON: each of a long list has the
+/// list's name before it.
+const MOST: usize = 10_000;
+
 /// The parameters of a request, decoded, in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Parameters(Vec<(String, String)>);
@@ -102,13 +109,14 @@ fn flatten(bytes: &[u8], into: &mut Vec<(String, String)>) -> Result<(), Problem
     let Value::Object(members) = value else {
         return Err(Problem::Malformed("the parameters are not a JSON object".into()));
     };
-    for (name, value) in members {
-        put(name, value, into);
-    }
-    Ok(())
+    members.into_iter().try_for_each(|(name, value)| put(name, value, into))
 }
 
-fn put(name: String, value: Value, into: &mut Vec<(String, String)>) {
+fn put(name: String, value: Value, into: &mut Vec<(String, String)>) -> Result<(), Problem> {
+    if name.len() > LONGEST_NAME || into.len() >= MOST {
+        let rule = format!("more than {MOST} parameters, or a name of over {LONGEST_NAME} bytes");
+        return Err(Problem::Malformed(rule));
+    }
     match value {
         Value::Null => {}
         Value::Bool(value) => into.push((name, value.to_string())),
@@ -116,15 +124,16 @@ fn put(name: String, value: Value, into: &mut Vec<(String, String)>) {
         Value::String(value) => into.push((name, value)),
         Value::Array(values) => {
             for (place, value) in values.into_iter().enumerate() {
-                put(format!("{name}.{place}"), value, into);
+                put(format!("{name}.{place}"), value, into)?;
             }
         }
         Value::Object(members) => {
             for (member, value) in members {
-                put(format!("{name}.{member}"), value, into);
+                put(format!("{name}.{member}"), value, into)?;
             }
         }
     }
+    Ok(())
 }
 
 /// A number as it is signed: without an exponent, and without a fraction of 0.
@@ -155,6 +164,17 @@ mod tests {
         assert_eq!(texts, expected);
         for bad in ["", "[]", "7", "{"] {
             flatten(bad.as_bytes(), &mut pairs).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_little_json_does_not_become_very_much() {
+        let long = format!(r#"{{"{}": [1]}}"#, "n".repeat(LONGEST_NAME));
+        let many = format!(r#"{{"A": [0{}]}}"#, ",0".repeat(MOST));
+        let deep = format!(r#"{{"A": {}0{}}}"#, r#"{"inner": "#.repeat(100), "}".repeat(100));
+        for json in [long, many, deep] {
+            let refused = flatten(json.as_bytes(), &mut Vec::new());
+            assert!(matches!(refused, Err(Problem::Malformed(_))), "{refused:?}");
         }
     }
 

@@ -228,12 +228,11 @@ mod tests {
 
     #[test]
     fn each_of_our_states_has_one_word() {
-        let all = [State::Running, State::Success, State::Fail].map(State::ours).concat();
+        let mut all = [State::Running, State::Success, State::Fail].map(State::ours).concat();
         let mut expected = JOB_STATES.map(str::to_owned).to_vec();
         expected.sort();
-        let mut sorted = all;
-        sorted.sort();
-        assert_eq!(sorted, expected);
+        all.sort();
+        assert_eq!(all, expected);
     }
 
     #[test]

@@ -89,11 +89,11 @@ pub async fn fetch(service: &Service, plan: &Plan, scratch: &Path) -> Result<Fet
 
 /// Puts these inputs in place; how many bytes they are.
 async fn inputs(service: &Service, all: &[PlanInput]) -> Result<u64, Unstarted> {
-    // Of two at one path the later one counts.
-    let last: HashMap<&str, usize> =
-        all.iter().enumerate().map(|(place, input)| (input.path.as_str(), place)).collect();
-    let counts =
-        |(place, input): &(usize, &PlanInput)| last.get(input.path.as_str()) == Some(place);
+    // Of two at one path, however it is written, the later one counts: both at
+    // once would write into one file.
+    let last: HashMap<_, usize> =
+        all.iter().enumerate().map(|(place, input)| (whereto(input), place)).collect();
+    let counts = |(place, input): &(usize, &PlanInput)| last.get(&whereto(input)) == Some(place);
     let queue = Mutex::new(all.iter().enumerate().filter(counts));
     let work = async || {
         let mut bytes = 0;
@@ -106,6 +106,12 @@ async fn inputs(service: &Service, all: &[PlanInput]) -> Result<u64, Unstarted> 
     // A few at once: what takes the time is waiting for answers.
     let (a, b, c, d) = tokio::try_join!(work(), work(), work(), work())?;
     Ok(a + b + c + d)
+}
+
+/// Its path, of which neither a doubled slash nor a `.` makes another; and
+/// whether it can only be a folder.
+fn whereto(input: &PlanInput) -> (&Path, bool) {
+    (Path::new(&input.path), input.path.ends_with('/'))
 }
 
 async fn put_in_place(service: &Service, input: &PlanInput) -> Result<u64, Unstarted> {

@@ -1,5 +1,7 @@
 //! What signature schemes are made of.
 
+use std::collections::BTreeSet;
+
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -44,6 +46,14 @@ pub fn unreserved(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
+/// Whether no name stands twice among those of signed headers, whatever their
+/// case: a header that is signed again and again makes the text longer than the
+/// request by any factor.
+pub fn are_distinct(names: &[&str]) -> bool {
+    let distinct: BTreeSet<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    distinct.len() == names.len()
+}
+
 /// Whether two texts are the same, in a time that tells nothing of them but
 /// their lengths.
 pub fn same(one: &str, other: &str) -> bool {
@@ -71,6 +81,12 @@ mod tests {
     fn only_unreserved_characters_stay() {
         assert_eq!(unreserved("aZ09-_.~"), "aZ09-_.~");
         assert_eq!(unreserved("a b*/+é"), "a%20b%2A%2F%2B%C3%A9");
+    }
+
+    #[test]
+    fn names_are_told_apart_whatever_their_case() {
+        assert!(are_distinct(&["host", "date"]) && are_distinct(&[]));
+        assert!(!are_distinct(&["host", "date", "Host"]));
     }
 
     #[test]

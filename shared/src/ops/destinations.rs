@@ -15,8 +15,8 @@ use crate::{
     wire::{Problem, submit::check_object_key},
 };
 
-/// How long a URL is good. It is used at once, and an attempt that is replaced
-/// meanwhile must not write over what its successor brings.
+/// How long a URL is good. It is used at once; for no longer than this can an
+/// attempt that is replaced meanwhile write over what its successor brings.
 const GRANT_MINUTES: i64 = 15;
 
 /// What of the task becomes objects.

@@ -73,24 +73,23 @@ impl Shelf {
         Ok(service.platform.table.commit(vec![put]).await?)
     }
 
-    /// Makes of a note what `change` makes of it, however many do so at once;
-    /// of one that is not there, what it makes of an empty one. What it is then.
-    pub async fn change<T: Serialize + DeserializeOwned + Default>(
+    /// Makes of a note, or of none, what `change` makes of it, however many do so
+    /// at once. What it is then; where `change` makes nothing, all stays.
+    pub async fn change<T: Serialize + DeserializeOwned>(
         &self,
         service: &Service,
         id: &str,
-        change: impl Fn(&mut T),
-    ) -> Result<T, Problem> {
+        change: impl Fn(Option<T>) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
         let key = self.key(id);
         for _ in 0..TRIES {
             let row = service.platform.table.get(&key).await?;
             let stored = row.as_ref().map(rows::read::<Stored<T>>).transpose()?;
-            let mut note = stored.map(|stored| stored.note).unwrap_or_default();
-            change(&mut note);
+            let Some(note) = change(stored.map(|stored| stored.note)) else { return Ok(None) };
             let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
             match service.platform.table.commit(vec![self.op(service, id, expect, &note)]).await {
                 Err(TableError::Stale(_) | TableError::Exists(_)) => {}
-                settled => return Ok(settled.map(|()| note)?),
+                settled => return Ok(settled.map(|()| Some(note))?),
             }
         }
         Err(Problem::Unavailable(format!("{key} is written to by too many at once").into()))

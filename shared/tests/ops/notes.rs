@@ -16,10 +16,11 @@ async fn a_note_is_kept_changed_and_thrown_away_by_its_kind_and_project() {
     let shelf = Shelf::of_project(world.project, "api", "kind");
     let service = &world.service;
     shelf.put(service, "a", &1_u32).await.unwrap();
-    let add = |note: &mut u32| *note += 1;
-    let (one, two) =
-        tokio::join!(shelf.change(service, "a", add), shelf.change::<u32>(service, "b", add));
-    assert_eq!((one.unwrap(), two.unwrap()), (2, 1));
+    let add = |note: Option<u32>| Some(note.unwrap_or_default() + 1);
+    let (one, two) = tokio::join!(shelf.change(service, "a", add), shelf.change(service, "b", add));
+    assert_eq!((one.unwrap(), two.unwrap()), (Some(2), Some(1)));
+    let stays = shelf.change(service, "c", |none: Option<u32>| none).await.unwrap();
+    assert_eq!(stays, None);
     let all = shelf.all::<u32>(service).await.unwrap();
     assert_eq!(all, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
     for other in [

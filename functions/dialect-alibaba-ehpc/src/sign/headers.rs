@@ -2,7 +2,7 @@
 //! the client chose to sign, `accept` and `user-agent` among them.
 
 use shared::{
-    auth::signing::{hex, hmac_sha256, sha256_hex, unreserved},
+    auth::signing::{are_distinct, hex, hmac_sha256, sha256_hex, unreserved},
     wire::Request,
 };
 
@@ -79,6 +79,9 @@ fn canonical(request: &Request, signed: &[&str], body: &[u8]) -> Result<String, 
     let pair =
         |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
     let query = pairs.into_iter().map(pair).collect::<Vec<_>>().join("&");
+    if !are_distinct(signed) {
+        return Err(incomplete("a header is signed twice"));
+    }
     let mut names = signed.to_vec();
     names.sort_unstable();
     let line = |name: &str| {
@@ -193,12 +196,15 @@ mod tests {
     #[test]
     fn what_is_not_signed_is_not_believed() {
         let asked = request(Method::GET, "ClusterId=a", &[]);
+        let all = HEADERS.map(|(name, _)| name).join(";");
+        let twice = format!("ACS3-HMAC-SHA256 Credential=a,SignedHeaders={all};Host,Signature=b");
         for (header, why) in [
             ("ACS3-HMAC-SHA256 Credential=a,Signature=b", "SignedHeaders"),
             ("ACS3-HMAC-SHA256 SignedHeaders=host,Signature=b", "Credential"),
             ("ACS3-HMAC-SHA256 Credential=a,SignedHeaders=host", "Signature"),
             ("ACS3-HMAC-SHA256 Credential=a,SignedHeaders=host,Signature=b", "is not signed"),
             ("ACS3-HMAC-SHA256 Credential=a,SignedHeaders=accept,Signature=b", "is not signed"),
+            (&twice, "is signed twice"),
         ] {
             let Err(fault) = claim(&asked, header, b"") else { panic!("{header}") };
             assert_eq!(fault.code, "IncompleteSignature", "{header}");

@@ -52,7 +52,7 @@ struct Submitted {
 }
 
 pub async fn submit(call: &Call<'_>) -> Result<Reply, Fault> {
-    call.parameters.only(&PARAMETERS)?;
+    call.parameters.only(&PARAMETERS, &[])?;
     let cluster = call.cluster().await?;
     let (job, task) = asked(&call.parameters)?;
     let job = JobRequest { queue: Some(cluster.name.to_string()), ..job };

@@ -146,8 +146,7 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<Command, Fault> {
-        let Value::Object(map) = value else { panic!("{value} is no object") };
-        let mut fields = Fields::new(map);
+        let mut fields = Fields::of(value);
         let command = Command::read(&mut fields)?;
         fields.end()?;
         Ok(command)

@@ -149,8 +149,8 @@ mod tests {
     use super::*;
 
     fn read(data: Value) -> Result<Env, Fault> {
-        let map = [("EnvData".to_owned(), data)].into_iter().collect();
-        own(Fields::new(map), Some("ap-guangzhou"))
+        let whole = [("EnvData".to_owned(), data)].into_iter().collect();
+        own(Fields::new(whole), Some("ap-guangzhou"))
     }
 
     fn code(data: Value) -> &'static str {
@@ -204,10 +204,8 @@ mod tests {
         let closed = json!({ "Zones": ["ap-guangzhou-1"] });
         assert_eq!(code(closed), "InvalidParameterValue.UnavailableZone");
         assert_eq!(code(json!({ "Colour": "red" })), "UnknownParameter");
-        let Value::Object(map) = json!({ "EnvType": "THPC_QUEUE", "EnvData": {} }) else {
-            panic!()
-        };
-        let fault = own(Fields::new(map), None).unwrap_err();
+        let thpc = json!({ "EnvType": "THPC_QUEUE", "EnvData": {} });
+        let fault = own(Fields::of(thpc), None).unwrap_err();
         assert_eq!(fault.code, "InvalidParameterValue.ComputeEnv");
         let fault = own(Fields::default(), None).unwrap_err();
         assert_eq!(fault.code, "InvalidParameterValue.ComputeEnv");

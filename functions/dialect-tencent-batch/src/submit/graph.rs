@@ -1,5 +1,7 @@
 //! Which task comes after which.
 
+use std::collections::BTreeSet;
+
 use shared::{job::When, wire::submit::AfterRequest};
 
 use crate::{faults::Fault, fields::Fields};
@@ -15,7 +17,7 @@ const MODES: [(&str, When); 3] = [
 pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRequest>>, Fault> {
     let word = job.word("TaskExecutionDependOn", &MODES.map(|(word, _)| word))?;
     let when = MODES.iter().find(|(known, _)| *known == word).map_or(When::Succeeded, |(_, w)| *w);
-    let mut edges = Vec::new();
+    let (mut edges, mut known) = (Vec::new(), BTreeSet::new());
     for mut dependence in job.objects("Dependences")? {
         let mut place = |end: &str| {
             let path = dependence.path(end);
@@ -27,7 +29,7 @@ pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRe
         };
         let edge = (place("StartTask")?, place("EndTask")?);
         dependence.end()?;
-        if !edges.contains(&edge) {
+        if known.insert(edge) {
             edges.push(edge);
         }
     }
@@ -45,13 +47,14 @@ pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRe
 /// A task that is left over once every task is taken away that waits for none:
 /// one that waits for itself.
 fn in_circle(tasks: usize, edges: &[(usize, usize)]) -> Option<usize> {
-    let mut waits_for = vec![0_usize; tasks];
-    for (_, then) in edges {
+    let (mut waits_for, mut leads_to) = (vec![0_usize; tasks], vec![Vec::new(); tasks]);
+    for (first, then) in edges {
         waits_for[*then] += 1;
+        leads_to[*first].push(*then);
     }
     let mut free: Vec<usize> = (0..tasks).filter(|place| waits_for[*place] == 0).collect();
     while let Some(first) = free.pop() {
-        for (_, then) in edges.iter().filter(|(from, _)| *from == first) {
+        for then in &leads_to[first] {
             waits_for[*then] -= 1;
             if waits_for[*then] == 0 {
                 free.push(*then);
@@ -68,9 +71,8 @@ mod tests {
     use super::*;
 
     fn read_of(job: Value) -> Result<Vec<Vec<(String, When)>>, Fault> {
-        let Value::Object(map) = job else { panic!("{job} is no object") };
         let names = ["a", "b", "c"].map(str::to_owned);
-        let after = read(&mut Fields::new(map), &names)?;
+        let after = read(&mut Fields::of(job), &names)?;
         let plain = |edges: Vec<AfterRequest>| {
             edges.into_iter().map(|edge| (edge.task, edge.when)).collect()
         };

@@ -26,7 +26,14 @@ use shared::{
 
 pub(crate) use self::task::{FAILED_ACTIONS, Task, check_name};
 use self::{env::Env, task::Place};
-use crate::{call::Call, envs, faults::Fault, fields::Fields, kept::Kept, zones};
+use crate::{
+    call::Call,
+    envs,
+    faults::Fault,
+    fields::Fields,
+    kept::{self, Kept},
+    zones,
+};
 
 /// The most tags of anything.
 const MOST_TAGS: usize = 10;
@@ -48,7 +55,7 @@ pub(crate) async fn job(service: &Service, who: Identity, call: Call) -> Result<
     check_placement(placement, &region)?;
     let drafted = draft(job, &region)?;
     let mut submission = drafted.submission(service, who.project).await?;
-    submission.spec.origin = Some(kept.origin()?);
+    submission.spec.origin = Some(kept::origin(&kept)?);
     submission.client_token = token;
     let id = accepted(service, who.project, submission).await?;
     Ok(json!({ "JobId": id.to_string() }))

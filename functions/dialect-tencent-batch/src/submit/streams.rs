@@ -31,7 +31,7 @@ impl Which {
     }
 
     /// What a file of it is called if nobody says.
-    fn file_name(self) -> String {
+    pub(crate) fn file_name(self) -> String {
         let end = self.word().to_ascii_lowercase();
         format!("{JOB}.{TASK}.{INDEX}.{end}")
     }
@@ -118,21 +118,11 @@ pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The name that a stream's file has where none is given, for who reads of it.
-pub(crate) fn standard_name(which: Which) -> String {
-    which.file_name()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-
-    fn fields(value: Value) -> Fields {
-        let Value::Object(map) = value else { panic!("{value} is no object") };
-        Fields::new(map)
-    }
 
     #[test]
     fn a_stream_becomes_an_object_of_each_instance() {
@@ -141,14 +131,17 @@ mod tests {
             "StderrRedirectPath": "cos://b-1.cosgz.myqcloud.com/logs",
             "StderrRedirectFileName": "${BATCH_TASK_NAME}-${BATCH_TASK_INSTANCE_INDEX}.err",
         });
-        let objects = to_objects(Some(fields(said)), "t").unwrap();
+        let objects = to_objects(Some(Fields::of(said)), "t").unwrap();
         assert_eq!(objects[0].as_deref(), Some("b-1/logs/{job}.t.{instance}.stdout"));
         assert_eq!(objects[1].as_deref(), Some("b-1/logs/t-{instance}.err"));
         let bad = json!({ "StdoutRedirectPath": "cfs://1.2.3.4/a" });
-        let code = to_objects(Some(fields(bad)), "t").unwrap_err().code;
+        let code = to_objects(Some(Fields::of(bad)), "t").unwrap_err().code;
         assert_eq!(code, "InvalidParameterValue.RemoteStorageSchemeType");
         let bad = json!({ "StdoutRedirectFileName": "../x" });
-        assert_eq!(to_objects(Some(fields(bad)), "t").unwrap_err().code, "InvalidParameterValue");
+        assert_eq!(
+            to_objects(Some(Fields::of(bad)), "t").unwrap_err().code,
+            "InvalidParameterValue"
+        );
     }
 
     #[test]
@@ -158,7 +151,7 @@ mod tests {
         assert_eq!(filled(&file.name, "job-1", "t", 0), "$(x)'job-1.o");
         let bad = json!({ "StdoutLocalPath": "here" });
         assert_eq!(
-            to_files(Some(fields(bad))).unwrap_err().code,
+            to_files(Some(Fields::of(bad))).unwrap_err().code,
             "InvalidParameterValue.LocalPath"
         );
     }

@@ -133,8 +133,8 @@ fn place(fields: &mut Fields, region: Option<&str>) -> Result<Place, Fault> {
             Ok(Place::Shared(id))
         }
         (Some(_), Some(_)) | (None, None) => {
-            let message =
-                format!("`{}`: exactly one of `ComputeEnv` and `EnvId` is given.", fields.path(""));
+            let path = fields.path("EnvId");
+            let message = format!("`{path}`: exactly one of it and `ComputeEnv` is given.");
             Err(Fault::new("AllowedOneAttributeInEnvIdAndComputeEnv", message))
         }
     }

@@ -104,6 +104,20 @@ async fn a_nonce_is_good_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_nonce_that_takes_in_what_stands_beside_it_is_none() {
+    let client = Client::new().await;
+    let mut pairs = client.signed("GET", Hash::Sha1, "DescribeJobs", &[]);
+    let signed = sign::in_one("GET", HOST, &pairs);
+    said(&client.older(Method::GET, &pairs).await).unwrap();
+    pairs.retain(|(name, _)| name != "Region");
+    let (_, nonce) = pairs.iter_mut().find(|(name, _)| name == "Nonce").unwrap();
+    *nonce = format!("{nonce}&Region={REGION}");
+    assert_eq!(sign::in_one("GET", HOST, &pairs), signed);
+    let again = client.older(Method::GET, &pairs).await;
+    assert_eq!(code(&again), "InvalidParameterValue");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_known_or_not_let_is_told_so() {
     let client = Client::new().await;
     let refused =

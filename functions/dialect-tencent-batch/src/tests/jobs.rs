@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use super::*;
 
-/// An id in the right form that nothing has.
-const UNKNOWN: &str = "job-0123456789abcdef0123456789abcdef";
-
 /// A job of one task that says what becomes of its failures.
 async fn holding(client: &Client, action: &str) -> String {
     let one = with(task("a", "exit 1"), "FailedAction", json!(action));

@@ -28,6 +28,9 @@ use crate::{
 pub(super) const HOST: &str = "127.0.0.1:8080";
 pub(super) const REGION: &str = "ap-guangzhou";
 
+/// A job's id in the right form that nothing has.
+pub(super) const UNKNOWN: &str = "job-0123456789abcdef0123456789abcdef";
+
 /// A client of the API, with the key of a project.
 pub(super) struct Client {
     pub(super) world: World,

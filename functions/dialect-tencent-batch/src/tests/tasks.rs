@@ -4,8 +4,6 @@ use super::*;
 use data_encoding::BASE64;
 use shared::agent::Stream;
 
-const UNKNOWN: &str = "job-0123456789abcdef0123456789abcdef";
-
 fn decoded(log: &Value) -> String {
     let text = log.as_str().unwrap().strip_prefix("data:text/plain;charset=utf-8;base64,").unwrap();
     String::from_utf8(BASE64.decode(text.as_bytes()).unwrap()).unwrap()

@@ -154,6 +154,9 @@ async fn what_is_wrong_with_a_change_is_said() {
         assert_eq!((status, code.as_str()), (400, "InvalidArgument"), "{why}");
         assert!(why.starts_with(&format!("{name}: ")), "{why}");
     }
+    let long = update("Active", &format!("<State>Off</State><Url>{}</Url>", "x".repeat(20_000)));
+    let (status, code, _) = client.refused(Method::PUT, &path, &long).await;
+    assert_eq!((status, code.as_str()), (400, "EntityTooLarge"));
     let mq = "<State>On</State><Event>TaskFinish</Event><Type>TDMQ</Type><MqRegion>sh</MqRegion>\
               <MqName>nowhere</MqName>";
     let (_, code, why) = client.refused(Method::PUT, &path, &update("Active", mq)).await;

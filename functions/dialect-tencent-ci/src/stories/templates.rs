@@ -178,3 +178,13 @@ async fn what_is_wrong_with_a_template_is_said() {
     let read = Fields::read("Request", good.as_bytes()).unwrap();
     assert_eq!(read.text("Name"), Some("name"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_as_deep_as_it_may_be_is_found_again() {
+    let client = Client::new().await;
+    let deep = format!("{}x{}</Request>", "<a>".repeat(31), "</a>".repeat(31));
+    let xml = template("deep", "imageMogr2/rotate/90").replace("</Request>", &deep);
+    let _ = client.ask(Method::POST, "/template", &xml).await.expect(200);
+    let listed = client.ask(Method::GET, "/template?name=deep", "").await.expect(200);
+    assert!(listed.text().contains("<TotalCount>1</TotalCount>"), "{}", listed.text());
+}

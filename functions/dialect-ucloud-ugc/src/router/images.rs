@@ -108,7 +108,7 @@ pub async fn all(service: &Service, project: ProjectId) -> Result<Answer, Fault>
     Ok(fields(json!({ "ImageSet": names })))
 }
 
-/// Forgets images of these tags: all of them, or none.
+/// Forgets images of these tags: none, if one of them is not there.
 pub async fn delete(
     service: &Service,
     project: ProjectId,

@@ -123,13 +123,22 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    /// Whether a job is wanted.
-    fn takes(&self, job: &Job, said: &Said) -> bool {
+    /// Whether a job may be wanted, as far as its record tells.
+    fn admits(&self, job: &Job) -> bool {
         let at = job.id.created_at().as_second();
         self.ours.admits(job)
             && self.from.is_none_or(|from| from <= at)
             && self.to.is_none_or(|to| at <= to)
-            && self.kind.is_none_or(|kind| kind == said.kind)
+    }
+
+    /// Whether that is all that it is narrowed by.
+    fn is_by_record(&self) -> bool {
+        self.kind.is_none() && self.image.is_none()
+    }
+
+    /// Whether one that may be is.
+    fn takes(&self, said: &Said) -> bool {
+        self.kind.is_none_or(|kind| kind == said.kind)
             && self.image.is_none_or(|image| image == said.image)
     }
 }
@@ -164,10 +173,15 @@ pub async fn list(
         },
     };
     let (mut total, mut tasks) = (0, Vec::new());
-    for job in &jobs {
+    for job in jobs.iter().filter(|job| wanted.admits(job)) {
+        if wanted.is_by_record() && !page.has(total + 1) {
+            // What is only counted need not be read.
+            total += 1;
+            continue;
+        }
         let spec: Cow<'_, JobSpec> = attempts::load_spec(service, job).await?;
         let said = Said::of_job(&spec);
-        if wanted.takes(job, &said) {
+        if wanted.takes(&said) {
             total += 1;
             tasks.extend(page.has(total).then(|| listed(job, &said)));
         }

@@ -126,7 +126,7 @@ fn inputs_are_folders_and_parts_and_come_in_pages() {
             PlanSource::Part { url: "/objects/all".to_owned(), start: 3, end: 7 },
         ),
         input("work/in/empty", PlanSource::Folder),
-        input("work/in/twice", inline(b"first")),
+        input("work/in/./twice", inline(b"first")),
         input("work/in/twice", inline(b"second\n")),
     ];
     plan.more = Some("1:a".to_owned());

@@ -2,8 +2,9 @@
 //!
 //! Nothing is written outside the folders that the caller names, whatever the
 //! archive says: no `..`, no way through a link, and of an absolute name the
-//! first slash is no part. Links that lead outside and what is neither file, folder nor link are left out, and
-//! that is told. Bits that lend rights (setuid and such) are dropped.
+//! first slash is no part. Links that lead outside and what is neither file,
+//! folder nor link are left out, and that is told. Bits that lend rights (setuid
+//! and such) are dropped.
 
 use std::{
     fs::{self, Permissions},

@@ -8,11 +8,9 @@ use std::{
 use globset::{GlobBuilder, GlobMatcher};
 
 use serde_json::{Value, json};
+use shared::archive::RESERVED;
 
 use super::{extract::Place, problem::Failure, values};
-
-/// Members of an archive that are no outputs.
-const NOT_OUTPUTS: [&str; 3] = ["Stdout", "Stderr", "manifest.json"];
 
 /// `PATH[:LOCAL][=BUCKET/KEY]`: what to keep, where to save it, and the object
 /// that it becomes as well. A path that has a `=` in it is written with one more
@@ -126,7 +124,7 @@ impl Mapping {
 
     /// Where a member goes; `None` for what is no output.
     pub fn place(&self, member: &Path, is_folder: bool) -> Option<Place> {
-        if NOT_OUTPUTS.iter().any(|name| member == Path::new(name)) {
+        if RESERVED.iter().any(|name| member == Path::new(name)) {
             return None;
         }
         // What was named outright is meant before what a pattern happens to match.

@@ -283,7 +283,8 @@ impl Draft {
     }
 
     fn check_job(&self, service: &Service) -> Result<(), Problem> {
-        let whole = serde_json::to_vec(&(&self.parameters, &self.job)).map_or(0, |json| json.len());
+        let whole = serde_json::to_vec(&(&self.parameters, &self.job, &self.origin));
+        let whole = whole.map_or(0, |json| json.len());
         let limit = service.limits.spec_bytes;
         if whole > limit {
             return Err(Problem::TooLarge { what: "the template", limit: limit as u64 });

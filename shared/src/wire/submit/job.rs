@@ -10,7 +10,7 @@ use super::{
     task::{At, DAY, Others},
 };
 use crate::{
-    job::{GraphFault, JobSpec, Layout, MAX_JOB_INSTANCES, MadeBy, Name, TaskSpec, check_graph},
+    job::{GraphFault, JobSpec, Layout, MAX_JOB_INSTANCES, MadeBy, Name, check_graph},
     service::Limits,
     wire::{Problem, callback::CallbackChoice, parse_json, request::misfit},
 };
@@ -92,10 +92,10 @@ impl JobRequest {
         let resources = tasks.iter().map(|task| task.resources).collect();
         for (place, mut task) in tasks.into_iter().enumerate() {
             let at = At { task: place, flat };
-            at.check_env(&task.env, &task.secret_env)?;
-            secrets.push(std::mem::take(&mut task.secret_env));
-            let cache = at.cache(&task)?;
-            specs.push(TaskSpec { cache, ..at.check(task, &others, limits)? });
+            let secret = std::mem::take(&mut task.secret_env);
+            at.check_env(&task.env, &secret)?;
+            specs.push(at.check(task, &secret, &others, limits)?);
+            secrets.push(secret);
         }
         check_graph(&specs).map_err(|fault| graph_problem(&fault, flat))?;
         for task in 0..specs.len() {
@@ -226,6 +226,11 @@ mod tests {
             (r#"{"image": "a", "index": {"name": "A", "step": 0}}"#, "index.step", "1 to"),
             (
                 r#"{"image": "a", "env": {"A": ""}, "index": {"name": "A"}}"#,
+                "index.name",
+                "already",
+            ),
+            (
+                r#"{"image": "a", "secret_env": {"A": ""}, "index": {"name": "A"}}"#,
                 "index.name",
                 "already",
             ),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     agent,
+    archive::RESERVED,
     job::{Destination, OutputSpec},
     wire::Problem,
 };
@@ -156,7 +157,8 @@ impl At {
     }
 }
 
-/// Where things go: no two to one object, whoever would be the last to get there.
+/// Where things go: no two by name to one object, whoever would be the last to
+/// get there. What files of two folders are called, nobody knows yet.
 struct Taken {
     instances: u32,
     by: BTreeSet<Destination>,
@@ -184,7 +186,7 @@ fn check_output(field: &str, path: &str) -> Result<(), Problem> {
     let name = path.trim_matches('/');
     let rule = if name.is_empty() {
         "the whole file system cannot be kept"
-    } else if ["Stdout", "Stderr", "manifest.json"].contains(&name) {
+    } else if RESERVED.contains(&name) {
         "the archive has a member of that name already"
     } else if ["proc", "sys", "dev"].contains(&name.split('/').next().unwrap_or_default())
         || path.starts_with(agent::HOME)

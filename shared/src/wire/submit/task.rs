@@ -118,13 +118,16 @@ impl At {
         if self.flat { name.to_owned() } else { format!("tasks[{}].{name}", self.task) }
     }
 
-    /// The task, within the rules; its environment has been checked.
+    /// The task, within the rules; its environment has been checked, and what is
+    /// secret of it taken out.
     pub(super) fn check(
         self,
         task: TaskRequest,
+        secret_env: &BTreeMap<String, String>,
         others: &Others,
         limits: &Limits,
     ) -> Result<TaskSpec, Problem> {
+        let cache = self.cache(&task)?;
         let image: ImageReference = task
             .image
             .parse()
@@ -143,7 +146,8 @@ impl At {
         let stdin = self.stdin(task.stdin, others, limits)?;
         let instances = task.instances.unwrap_or(1);
         within(&self.field("instances"), i64::from(instances), 1, i64::from(MAX_INSTANCES))?;
-        let index = task.index.map(|index| self.index(index, &task.env)).transpose()?;
+        let envs = [&task.env, secret_env];
+        let index = task.index.map(|index| self.index(index, envs)).transpose()?;
         if let Some(most) = task.max_concurrent {
             within(&self.field("max_concurrent"), i64::from(most), 1, i64::from(MAX_INSTANCES))?;
         }
@@ -182,12 +186,12 @@ impl At {
                 ("starting_seconds", task.starting_seconds),
                 ("collecting_seconds", task.collecting_seconds),
             ])?,
-            cache: None,
+            cache,
         })
     }
 
     /// Which results of equals will do.
-    pub(super) fn cache(self, task: &TaskRequest) -> Result<Option<CacheRule>, Problem> {
+    fn cache(self, task: &TaskRequest) -> Result<Option<CacheRule>, Problem> {
         let field = self.field("cache");
         let asked: CacheRequest = match &task.cache {
             None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
@@ -255,13 +259,13 @@ impl At {
     fn index(
         self,
         index: IndexRequest,
-        env: &BTreeMap<String, String>,
+        envs: [&BTreeMap<String, String>; 2],
     ) -> Result<IndexVariable, Problem> {
         let IndexRequest { name, first, step } = index;
         let step = step.unwrap_or(1);
         within(&self.field("index.first"), i64::from(first), 0, 1_000_000)?;
         within(&self.field("index.step"), i64::from(step), 1, 1_000_000)?;
-        if env.contains_key(&name) {
+        if envs.iter().any(|env| env.contains_key(&name)) {
             let rule = format!("`{name}` is in the environment already");
             return Err(Problem::invalid(self.field("index.name"), rule));
         }
