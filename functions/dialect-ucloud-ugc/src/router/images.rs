@@ -11,7 +11,8 @@ use shared::{
 };
 
 use super::{
-    Answer, Page, fields,
+    answer::{Answer, fields},
+    page::Page,
     shelf::{Bucket, Place, Shelves},
 };
 use crate::{

@@ -8,11 +8,11 @@ use shared::{
     wire::Body,
 };
 
-use super::{Answer, fields};
+use super::answer::{Answer, fields};
 use crate::{
     asked::Parameters,
     faults::{Code, Fault},
-    words::{self, State, job_id, task_id},
+    words::{State, job_id, task_id},
 };
 
 /// The task that is asked about.
@@ -66,7 +66,7 @@ fn failure(job: &Job) -> Fault {
     let Some(outcome) = job.only_instance().and_then(|instance| instance.outcome()) else {
         return Fault::new(Code::ContainerFailed, format!("task {id}"));
     };
-    let code = outcome.cause.map_or(Code::ContainerFailed, words::code);
+    let code = outcome.cause.map_or(Code::ContainerFailed, Code::from);
     let cause = serde_json::to_value(outcome.cause).unwrap_or_default();
     let cause = cause.as_str().unwrap_or("stopped").replace('_', " ");
     let exit = match outcome.exit.map(Exit::code) {
