@@ -76,7 +76,7 @@ pub async fn fetch(service: &Service, plan: &Plan, scratch: &Path) -> Result<Fet
     fetched.bytes += inputs(service, &plan.inputs).await?;
     let mut more = plan.more.clone();
     while let Some(after) = more {
-        let next = match service.plan_after(Some(after)).await {
+        let next = match service.inputs(after).await {
             Some(Ok(next)) => next,
             Some(Err(Refused)) => return Err(Unstarted::stopped()),
             None => return Err(Unstarted::fault("the rest of the plan did not come".to_owned())),

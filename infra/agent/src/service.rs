@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde::Serialize;
-use shared::agent::{LogBatch, Plan, PlanRequest, Report, Upload, UploadRequest};
+use serde::{Serialize, de::DeserializeOwned};
+use shared::agent::{InputPage, LogBatch, Plan, PlanRequest, Report, Upload, UploadRequest};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -89,14 +89,20 @@ impl Service {
 
     /// Asks for the plan until there is an answer. `None`: gave up.
     pub async fn plan(&self) -> Option<Result<Plan, Refused>> {
-        self.plan_after(None).await
+        self.planned(None).await
     }
 
-    /// The same; its inputs are those from where an earlier plan's ended.
-    pub async fn plan_after(&self, after: Option<String>) -> Option<Result<Plan, Refused>> {
+    /// The plan's inputs from where an earlier answer's ended, likewise.
+    pub async fn inputs(&self, after: String) -> Option<Result<InputPage, Refused>> {
+        self.planned(Some(after)).await
+    }
+
+    async fn planned<T: DeserializeOwned>(
+        &self,
+        after: Option<String>,
+    ) -> Option<Result<T, Refused>> {
         let request = PlanRequest { agent: env!("CARGO_PKG_VERSION").to_owned(), after };
-        let read = |answer: &[u8]| serde_json::from_slice(answer);
-        self.insist("plan", &request, read).await
+        self.insist("plan", &request, |answer| serde_json::from_slice(answer)).await
     }
 
     /// Sends new bytes of the streams, once.
