@@ -165,6 +165,10 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    pub fn kept(&self) -> &[Note] {
+        &self.kept
+    }
+
     pub fn add(&mut self, path: impl Into<String>, what: Oddity) {
         if self.kept.len() < MAX_NOTES {
             self.kept.push(Note { path: path.into(), what });
