@@ -6,6 +6,7 @@
 //! | spec, if it is large | `job#<job>` | `spec` |
 //! | chunk of a wide task | `job#<job>` | `chunk#<task>#<chunk>#<project>` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
+//! | how many objects an attempt was let put | `job#<job>` | `granted#<run>#<task>#<instance>#<number>` |
 //! | callback | `job#<job>` | `callback#<run>#<event>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
@@ -127,6 +128,11 @@ pub fn chunk_at(key: &Key) -> Option<ChunkKey> {
 /// What an ended attempt left behind.
 pub fn attempt(id: AttemptId) -> Key {
     of_attempt("attempt", id)
+}
+
+/// How many objects an attempt was let put.
+pub fn granted(id: AttemptId) -> Key {
+    of_attempt("granted", id)
 }
 
 /// A row of a job that is about one attempt: they come in the attempts' order.

@@ -6,6 +6,7 @@ mod arrays;
 mod backlog;
 mod caches;
 mod callbacks;
+mod contents;
 mod deadlines;
 mod layouts;
 mod leases;
