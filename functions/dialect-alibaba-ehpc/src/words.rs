@@ -183,9 +183,7 @@ pub fn reason(cause: Option<Cause>) -> &'static str {
 
 /// The same in our word, for people.
 pub fn message(cause: Cause) -> String {
-    let word = serde_json::to_value(cause).ok();
-    let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
-    word.replace('_', " ")
+    cause.word().replace('_', " ")
 }
 
 /// A priority as the API has it: ours may be below.
