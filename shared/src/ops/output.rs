@@ -137,6 +137,16 @@ async fn missing(service: &Service, key: JobKey, attempt: AttemptId) -> Result<P
 /// The agent wrote the archive next to the user's process: what it says is
 /// believed no further than it can be checked.
 pub async fn member(service: &Service, archive: &Stretch, name: &str) -> Result<Stretch, Problem> {
+    member_within(service, archive, name, WINDOWS).await
+}
+
+/// The same of a file that is where so many reads come to it.
+pub async fn member_within(
+    service: &Service,
+    archive: &Stretch,
+    name: &str,
+    most: u32,
+) -> Result<Stretch, Problem> {
     let wanted = name.trim_start_matches('/');
     let mut walker = Walker::new();
     let (mut at, mut window) = (0, Bytes::new());
@@ -145,7 +155,7 @@ pub async fn member(service: &Service, archive: &Stretch, name: &str) -> Result<
         match walker.step(at, &window).map_err(|error| malformed(&error.to_string()))? {
             Step::Need { offset, at_least } => {
                 windows += 1;
-                if windows > WINDOWS {
+                if windows > most {
                     return Err(malformed("it has more members than are looked through"));
                 }
                 let part = offset..offset.saturating_add(at_least.max(WINDOW));

@@ -19,5 +19,6 @@ mod slots;
 mod sources;
 mod specs;
 mod staged;
+mod together;
 mod triggers;
 mod weights;
