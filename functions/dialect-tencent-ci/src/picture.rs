@@ -14,6 +14,10 @@ use crate::{order::Order, tree::Fields, words::PIC_PROCESS};
 /// Where in the archive it is.
 const INFO: &str = "/out/info.json";
 
+/// How many reads come to it in an archive that our own image has left: those
+/// of the two streams, the picture, and itself.
+const READS: u32 = 8;
+
 /// The most bytes that are believed to be it.
 const MOST_BYTES: u64 = 64 << 10;
 
@@ -70,7 +74,7 @@ async fn info(service: &Service, job: &Job) -> Result<Option<Info>, Problem> {
     let Some(archive) = output::stored(service, job.key(), selected.attempt).await? else {
         return Ok(None);
     };
-    let found = match output::member(service, &archive, INFO).await {
+    let found = match output::member_within(service, &archive, INFO, READS).await {
         // Whoever wrote the archive has written none, or nonsense.
         Err(Problem::NotFound { .. } | Problem::Conflict { .. }) => return Ok(None),
         found => found?,
