@@ -239,11 +239,9 @@ pub async fn part(service: &Service, job: &Job, task: u32, place: u32) -> Result
     let key = AttemptKey { project: job.project, attempt: none };
     let held = chunks::held(service, key).await?;
     // What is not of this run yet tells only of an earlier one.
-    let known = held.as_ref().and_then(|held| Some((held, held.instance(none)?)));
-    let (instance, latest) = match known {
-        Some((held, instance)) => (Some(instance.clone()), held.latest(task, place)),
-        None => (None, none),
-    };
+    let instance = held.as_ref().and_then(|held| held.instance(none)).cloned();
+    let latest = held.filter(|_| instance.is_some());
+    let latest = latest.map_or(none, |held| held.latest(task, place));
     let (mut last, mut before) = (None, None);
     if latest.number > 0 {
         let filter = Filter { run: Some(latest.run), task: Some(task), instance: Some(place) };
