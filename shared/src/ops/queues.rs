@@ -79,6 +79,9 @@ pub struct QueueChange {
     pub resources: Option<Setting<Resources>>,
     /// Who is told of its jobs.
     pub callback: CallbackChoice,
+    /// Whether a callback that it says keeps the secrets and the events of the
+    /// one before: for APIs that have no words for them.
+    pub keeps_unsaid: bool,
     /// What a client of another API says of it.
     pub origin: Option<Origin>,
 }
@@ -163,7 +166,8 @@ pub(super) fn default(service: &Service, project: ProjectId) -> Op {
     Op::Put(rows::queue(&key), Expect::Absent, written(&key, &queue))
 }
 
-fn fresh(service: &Service, name: Name) -> Queue {
+/// The queue that this would be if it was made now.
+pub fn fresh(service: &Service, name: Name) -> Queue {
     Queue {
         v: 1,
         name,
@@ -264,7 +268,12 @@ pub async fn put(
         };
         let mut queue = queue.changed(&change);
         if let Some(callback) = &callback {
-            queue.callback.clone_from(callback);
+            let before = std::mem::replace(&mut queue.callback, callback.clone());
+            if let (Some(now), Some(before), true) =
+                (&mut queue.callback, before, change.keeps_unsaid)
+            {
+                (now.secrets, now.started) = (before.secrets, before.started);
+            }
         }
         let put = Op::Put(rows::queue(key), expect, written(key, &queue));
         match service.platform.table.commit(vec![put]).await {

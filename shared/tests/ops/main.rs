@@ -20,5 +20,6 @@ mod slots;
 mod sources;
 mod specs;
 mod staged;
+mod together;
 mod triggers;
 mod weights;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::{
-    job::{Ending, Exit, Job, JobKey, Layout, ProjectId},
+    job::{Cause, Ending, Exit, Job, JobKey, Layout, ProjectId},
     ops::{attempts, bundle, jobs, output},
     service::Service,
     wire::Body,
@@ -67,8 +67,7 @@ fn failure(job: &Job) -> Fault {
         return Fault::new(Code::ContainerFailed, format!("task {id}"));
     };
     let code = outcome.cause.map_or(Code::ContainerFailed, Code::from);
-    let cause = serde_json::to_value(outcome.cause).unwrap_or_default();
-    let cause = cause.as_str().unwrap_or("stopped").replace('_', " ");
+    let cause = outcome.cause.map_or("stopped", Cause::word).replace('_', " ");
     let exit = match outcome.exit.map(Exit::code) {
         Some(exit) => format!(", exit code {exit}"),
         None => String::new(),
