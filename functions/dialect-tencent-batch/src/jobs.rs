@@ -176,7 +176,7 @@ async fn by_ids(service: &Service, project: ProjectId, ids: &[String]) -> Result
 
 async fn seen(service: &Service, jobs: Vec<Job>) -> Result<Vec<Seen>, Fault> {
     let each: Vec<_> = jobs.into_iter().map(|job| Seen::of(service, job)).collect();
-    stream::iter(each).buffered(AT_ONCE).try_collect().await
+    Ok(stream::iter(each).buffered(AT_ONCE).try_collect().await?)
 }
 
 fn view(seen: &Seen) -> Value {

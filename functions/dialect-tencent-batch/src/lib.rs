@@ -18,6 +18,7 @@ mod monitor;
 mod submit;
 mod tasks;
 mod templates;
+mod told;
 
 mod catalogue;
 mod filters;
@@ -37,6 +38,7 @@ use shared::{
 };
 
 use faults::Fault;
+pub use told::Told;
 
 /// The folder's name.
 const NAME: &str = "dialect-tencent-batch";

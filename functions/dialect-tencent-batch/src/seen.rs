@@ -77,13 +77,13 @@ impl Seen {
     ) -> Result<Self, Fault> {
         let key = JobKey { project, job: id(text)? };
         match jobs::load(service, key).await {
-            Ok(job) => Seen::of(service, job).await,
+            Ok(job) => Ok(Seen::of(service, job).await?),
             Err(Problem::NotFound { .. }) => Err(Fault::no_job(text)),
             Err(other) => Err(other.into()),
         }
     }
 
-    pub(crate) async fn of(service: &Service, job: Job) -> Result<Self, Fault> {
+    pub(crate) async fn of(service: &Service, job: Job) -> Result<Self, Problem> {
         let kept = Kept::of(service, &job).await?;
         let may_hold = |place: usize| kept.as_ref().is_some_and(|kept| kept.holds(place));
         let fails = job
@@ -97,6 +97,12 @@ impl Seen {
             Released::default()
         };
         Ok(Seen::new(job, kept, released))
+    }
+
+    /// The job as its run ended: nothing has been let go.
+    pub(crate) async fn ended(service: &Service, job: Job) -> Result<Self, Problem> {
+        let kept = Kept::of(service, &job).await?;
+        Ok(Seen::new(job, kept, Released::default()))
     }
 
     fn new(job: Job, kept: Option<Kept>, released: Released) -> Self {

@@ -124,7 +124,7 @@ fn draft(mut fields: Fields, region: &str) -> Result<Draft, Fault> {
     let tasks = tasks(&mut fields, region)?;
     let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
     let after = graph::read(&mut fields, &names)?;
-    let callback = notify::callback(&mut fields)?;
+    let callback = notify::callback(&mut fields, &tasks)?;
     fields.end()?;
     let job = JobRequest {
         name,

@@ -109,6 +109,11 @@ impl Task {
         Ok(Task { name, place, image, login, command, files, request })
     }
 
+    /// How many instances it has.
+    pub(crate) fn instances(&self) -> u32 {
+        self.request.instances.unwrap_or(1)
+    }
+
     /// The request, with this image, on machines like this, after others.
     pub(crate) fn request(self, image: String, env: &Env, shared: bool) -> TaskRequest {
         let (entrypoint, command) = self.command.words(&env.folders, &self.files);

@@ -4,6 +4,7 @@ mod access;
 mod catalogue;
 mod envs;
 mod jobs;
+mod notifications;
 mod submits;
 mod tasks;
 mod templates;

@@ -407,35 +407,6 @@ async fn dependences_lead_from_task_to_task_and_never_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn notifications_go_to_a_topic_that_is_allowed() {
-    let mut client = Client::new().await;
-    client.world.service.config.message_queues = vec!["done".parse().unwrap()];
-    let job = |topic: &str, events: &[&str]| {
-        let events: Vec<Value> = events.iter().map(|name| json!({ "EventName": name })).collect();
-        json!({
-            "Tasks": [task("a", "true")],
-            "Notifications": [{ "TopicName": topic, "EventConfigs": events }],
-            "NotificationTarget": "TDMQ_CMQ",
-        })
-    };
-    client.submit_job(job("done", &["JOB_RUNNING", "JOB_SUCCEED", "JOB_FAILED"])).await;
-    for (topic, events, code) in [
-        ("other", &["JOB_SUCCEED"][..], "InvalidParameter.NotificationTopicName"),
-        ("a topic", &["JOB_SUCCEED"][..], "InvalidParameter.NotificationTopicName"),
-        (&"t".repeat(65), &["JOB_SUCCEED"][..], "InvalidParameter.NotificationTopicNameTooLong"),
-        (
-            "done",
-            &["JOB_FAILED", "JOB_FAILED"][..],
-            "InvalidParameter.NotificationEventNameDuplicate",
-        ),
-        ("done", &["TASK_RUNNING"][..], "InvalidParameterValue"),
-        ("done", &["JOB_DREAMT"][..], "InvalidParameterValue"),
-    ] {
-        assert_eq!(refused(&client, job(topic, events)).await, code, "{topic} {events:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_project_has_so_many_open_jobs_and_no_more() {
     let mut client = Client::new().await;
     client.world.service.limits.open_jobs = 1;
