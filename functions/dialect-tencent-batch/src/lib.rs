@@ -14,6 +14,7 @@ mod sign;
 
 mod envs;
 mod jobs;
+mod listing;
 mod monitor;
 mod submit;
 mod tasks;
@@ -22,10 +23,12 @@ mod told;
 
 mod catalogue;
 mod filters;
+mod ids;
 mod kept;
 mod logs;
 mod machines;
 mod rebuilt;
+mod released;
 mod seen;
 mod words;
 mod zones;

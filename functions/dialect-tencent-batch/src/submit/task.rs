@@ -244,6 +244,7 @@ fn outputs(fields: &mut Fields) -> Result<Vec<OutputRequest>, Fault> {
         let from = mapping.said("SourcePath")?;
         paths::local(&mapping.path("SourcePath"), &from)?;
         let to = mapping.said("DestinationPath")?;
+        paths::check_literal(&mapping.path("DestinationPath"), &to)?;
         let remote = Remote::parse(&mapping.path("DestinationPath"), &to)?;
         if let Some(mut option) = mapping.object("OutputMappingOption")? {
             option.word("Workspace", &["BATCH_WORKSPACE", "GLOBAL_WORKSPACE"])?;
