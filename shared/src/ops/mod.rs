@@ -33,7 +33,6 @@ pub mod record;
 pub mod rerun;
 pub mod retry;
 pub mod rows;
-pub mod shelves;
 pub mod slots;
 mod sources;
 pub mod submit;

@@ -10,7 +10,7 @@
 //! | callback | `job#<job>` | `callback#<run>#<event>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
-//! | queue, image, shelf, template, access key | `<project>` | `queue#…`, `image#…`, `shelf#…`, `template#…`, `key#…` |
+//! | queue, image, template, access key | `<project>` | `queue#…`, `image#…`, `template#…`, `key#…` |
 //! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
 //! | which job wrote an object | `origin#<project>#<bucket>/<key>` | `origin` |
 //! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
@@ -195,9 +195,20 @@ pub fn image(project: ProjectId, name: &Name) -> Key {
     Key::new(project.to_string(), format!("image#{name}"))
 }
 
-/// A shelf of registered images.
-pub fn shelf(project: ProjectId, name: &str) -> Key {
-    Key::new(project.to_string(), format!("shelf#{name}"))
+/// What the keys start with of what a dialect keeps of a project, of one kind.
+pub fn notes_of_project(project: ProjectId, api: &str, kind: &str) -> Key {
+    Key::new(project.to_string(), format!("note#{api}#{kind}#"))
+}
+
+/// The same of what it keeps of a job.
+pub fn notes_of_job(job: JobKey, api: &str, kind: &str) -> Key {
+    Key::new(parts(job), format!("note#{api}#{kind}#"))
+}
+
+/// The one of this id among what starts so.
+pub fn note(start: &Key, id: &str) -> Key {
+    let Key { partition, sort } = start;
+    Key::new(partition.clone(), format!("{sort}{id}"))
 }
 
 /// A template.

@@ -89,6 +89,7 @@ pub async fn submit(
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();
         ops.push(Op::Put(token.clone(), Expect::Absent, wanted));
     }
+    ops.extend(submission.images.iter().map(|image| images::written(project, image)));
     ops.extend(lease.clone().map(leases::give_up));
     match service.platform.table.commit(ops).await {
         Ok(()) => {
@@ -227,7 +228,7 @@ pub(super) async fn prepare(
         return Err(Problem::invalid("queue", rule));
     };
     queue.prepare(submission)?;
-    name_registered_images(service, project, &mut submission.spec).await?;
+    name_registered_images(service, project, submission).await?;
     check_size(service, &submission.spec)?;
     Ok(queue)
 }
@@ -257,11 +258,16 @@ async fn earlier(
 async fn name_registered_images(
     service: &Service,
     project: ProjectId,
-    spec: &mut JobSpec,
+    submission: &mut Submission,
 ) -> Result<(), Problem> {
-    for task in &mut spec.tasks {
+    for task in &mut submission.spec.tasks {
         let Ok(name) = task.image.as_str().parse::<Name>() else { continue };
-        if let Some(image) = images::load(service, project, &name).await? {
+        let brought = submission.images.iter().find(|image| image.name == name).cloned();
+        let image = match brought {
+            None => images::load(service, project, &name).await?,
+            brought => brought,
+        };
+        if let Some(image) = image {
             task.image = image.reference;
             task.registered = Some(name);
         }
