@@ -89,7 +89,6 @@ pub async fn submit(
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();
         ops.push(Op::Put(token.clone(), Expect::Absent, wanted));
     }
-    ops.extend(submission.images.iter().map(|image| images::written(project, image)));
     ops.extend(lease.clone().map(leases::give_up));
     match service.platform.table.commit(ops).await {
         Ok(()) => {
@@ -190,7 +189,8 @@ async fn attach(
     Ok(lease)
 }
 
-/// The job, and what is written of it: one row, or two where its spec is large.
+/// The job, and what is written of it: one row, or two where its spec is large,
+/// and the images that it brings along.
 fn written(service: &Service, key: JobKey, submission: Submission) -> (Job, Vec<Op>) {
     let made_by = submission.made_by;
     let job = Job { made_by, ..Job::new(key, &submission.spec, key.job.created_at()) };
@@ -200,6 +200,7 @@ fn written(service: &Service, key: JobKey, submission: Submission) -> (Job, Vec<
     if job.spec.is_none() {
         ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));
     }
+    ops.extend(submission.images.iter().map(|image| images::written(key.project, image)));
     (job, ops)
 }
 
