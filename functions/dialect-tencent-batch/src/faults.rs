@@ -122,7 +122,7 @@ fn invalid(field: &str) -> &'static str {
 fn conflict(code: &str) -> &'static str {
     match code {
         "queue_in_use" => "ResourceInUse",
-        "not_finished" | "nothing_to_retry" | "not_begun" => "UnsupportedOperation",
+        "not_finished" | "nothing_to_retry" | "not_begun" | "no_queue" => "UnsupportedOperation",
         _ => "FailedOperation",
     }
 }
@@ -187,7 +187,7 @@ mod tests {
             (Problem::not_found("queue", "q"), "ResourceNotFound.ComputeEnv"),
             (Problem::conflict("queue_in_use", "it"), "ResourceInUse"),
             (Problem::conflict("nothing_to_retry", "it"), "UnsupportedOperation"),
-            (Problem::conflict("no_queue", "it"), "FailedOperation"),
+            (Problem::conflict("another_run", "it"), "FailedOperation"),
         ] {
             assert_eq!(Fault::of(&problem).code, code, "{problem}");
         }

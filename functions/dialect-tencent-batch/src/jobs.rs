@@ -7,8 +7,9 @@ use shared::{
     auth::Identity,
     job::{Ending, Job},
     ops::{
-        jobs,
+        jobs, queues,
         retry::{self, Again},
+        rows::QueueKey,
     },
     service::Service,
     wire::Problem,
@@ -154,13 +155,14 @@ pub(crate) async fn terminate(
     Ok(json!({}))
 }
 
-/// `RetryJobs`: all, or none if one of them has not failed.
+/// `RetryJobs`: all, or none if one of them has not failed or its environment is
+/// gone, or if there is no room for all.
 ///
-/// What becomes of one after that was looked at keeps nothing from the others:
+/// What keeps one from it after that was looked at keeps nothing from the others:
 /// it is told once they have been retried.
 pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Result<Value, Fault> {
     let mut fields = Fields::new(call.parameters);
-    let ids = fields.texts("JobIds")?;
+    let mut ids = fields.texts("JobIds")?;
     fields.end()?;
     if ids.is_empty() {
         return Err(Fault::missing("JobIds"));
@@ -168,6 +170,8 @@ pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Resul
     if ids.len() > 100 {
         return Err(Fault::limit("JobIds", "100 ids"));
     }
+    ids.sort();
+    ids.dedup();
     let mut all = Vec::with_capacity(ids.len());
     for text in &ids {
         let seen = Seen::load(service, who.project, text).await?;
@@ -175,7 +179,18 @@ pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Resul
             let message = format!("The job `{text}` is {}, not FAILED.", seen.state.word());
             return Err(Fault::new("UnsupportedOperation", message));
         }
+        let queue = QueueKey::of(&seen.job);
+        if queues::known(service, &queue).await?.is_none() {
+            let message = format!("The job `{text}` ran in `{}`, which is gone.", queue.name);
+            return Err(Fault::new("UnsupportedOperation", message));
+        }
         all.push(seen.job);
+    }
+    let limit = service.limits.open_jobs;
+    let open = service.backlog.count(&service.platform, who.project, limit).await?;
+    if open + all.len() > limit {
+        let message = format!("The project has {open} unfinished jobs; it may have {limit}.");
+        return Err(Fault::new("LimitExceeded.JobQuota", message));
     }
     let mut outcome = Ok(json!({}));
     for job in all {

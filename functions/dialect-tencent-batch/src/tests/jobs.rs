@@ -129,7 +129,7 @@ async fn only_what_has_failed_is_retried_and_all_of_it_or_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_no_longer_be_retried_keeps_nothing_from_the_others() {
+async fn none_is_retried_if_the_environment_of_one_is_gone() {
     let client = Client::new().await;
     let data = json!({ "InstanceType": "S1.SMALL1", "ImageId": "busybox" });
     let draft = json!({
@@ -139,16 +139,33 @@ async fn what_can_no_longer_be_retried_keeps_nothing_from_the_others() {
     let env = client.got("CreateComputeEnv", draft).await["EnvId"].take();
     let mut there = with(task("a", "false"), "EnvId", env.clone());
     there.as_object_mut().unwrap().remove("ComputeEnv");
-    let (gone, stays) =
-        (client.submit(json!([there])).await, client.submit(json!([task("a", "false")])).await);
-    for id in [&gone, &stays] {
+    let ids =
+        [client.submit(json!([task("a", "false")])).await, client.submit(json!([there])).await];
+    for id in &ids {
         client.world.run(parsed(id), 1, &[]).await;
     }
     client.got("DeleteComputeEnv", json!({ "EnvId": env })).await;
-    let code = client.code("RetryJobs", json!({ "JobIds": [gone, stays] })).await;
-    assert_eq!(code, "FailedOperation");
-    assert_eq!(client.job(&gone).await["JobState"], "FAILED");
-    assert_eq!(client.job(&stays).await["JobState"], "RUNNABLE");
+    assert_eq!(client.code("RetryJobs", json!({ "JobIds": ids })).await, "UnsupportedOperation");
+    for id in &ids {
+        assert_eq!(client.job(id).await["JobState"], "FAILED");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn none_is_retried_if_there_is_no_room_for_all() {
+    let mut client = Client::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = client.submit(json!([task("a", "false")])).await;
+        client.world.run(parsed(&id), 1, &[]).await;
+        ids.push(id);
+    }
+    client.world.service.limits.open_jobs = 1;
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    assert_eq!(client.code("RetryJobs", json!({ "JobIds": ids })).await, "LimitExceeded.JobQuota");
+    assert_eq!(client.job(&ids[0]).await["JobState"], "FAILED");
+    client.got("RetryJobs", json!({ "JobIds": [ids[0], ids[0]] })).await;
+    assert_eq!(client.job(&ids[0]).await["JobState"], "RUNNABLE");
 }
 
 #[tokio::test(start_paused = true)]
