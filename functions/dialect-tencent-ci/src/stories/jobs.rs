@@ -131,7 +131,7 @@ async fn of_operations_that_there_is_no_room_for_all_none_is_a_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_report_that_is_far_into_an_archive_is_not_looked_for() {
+async fn a_report_that_is_far_into_an_archive_is_found() {
     let client = Client::new().await;
     let (id, _) = client.create(ROTATE).await;
     let long = "x".repeat(70 << 10);
@@ -141,7 +141,7 @@ async fn a_report_that_is_far_into_an_archive_is_not_looked_for() {
     client.world.run(id, 0, &members).await;
     let done = client.detail(id).await;
     assert_eq!(done.text("State"), Some("Success"));
-    assert!(done.fields("Operation").unwrap().fields("PicProcessResult").is_none());
+    assert!(done.fields("Operation").unwrap().fields("PicProcessResult").is_some());
 }
 
 #[tokio::test(start_paused = true)]
