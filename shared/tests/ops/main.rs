@@ -7,6 +7,7 @@ mod backlog;
 mod caches;
 mod callbacks;
 mod deadlines;
+mod late_tries;
 mod layouts;
 mod leases;
 mod notes;
