@@ -57,13 +57,7 @@ pub async fn submit(
     stdin: Option<ByteStream>,
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
-    let queue = prepare(service, project, &mut submission).await?;
-    let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
-    seal_secrets(service, key, &mut submission);
-    let callback = queue.callback.as_ref();
-    submission.spec.callback = callbacks::for_job(service, key, &submission.callback, callback)?;
-    check_size(service, &submission.spec)?;
-
+    // What was accepted once is not held against what there is now.
     let token = submission.client_token.as_deref().map(|token| rows::token(project, token));
     let mut digest = Sha256::new_with_prefix(request);
     if let Some(token) = &token
@@ -74,6 +68,12 @@ pub async fn submit(
         }
         return earlier(service, project, &row, &hex(digest)).await;
     }
+    let queue = prepare(service, project, &mut submission).await?;
+    let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
+    seal_secrets(service, key, &mut submission);
+    let callback = queue.callback.as_ref();
+    submission.spec.callback = callbacks::for_job(service, key, &submission.callback, callback)?;
+    check_size(service, &submission.spec)?;
     service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
     let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
     let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
@@ -117,6 +117,25 @@ pub async fn submit(
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// The job that the very same request made before, if one did: by the client
+/// token that came with it, or is in it. What it names may be gone since.
+pub async fn repeated(
+    service: &Service,
+    project: ProjectId,
+    token: Option<&str>,
+    request: &[u8],
+) -> Result<Option<Accepted>, Problem> {
+    #[derive(Deserialize)]
+    struct WithToken {
+        client_token: Option<String>,
+    }
+    let given = || serde_json::from_slice::<WithToken>(request).ok()?.client_token;
+    let Some(token) = token.map(str::to_owned).or_else(given) else { return Ok(None) };
+    let row = service.platform.table.get(&rows::token(project, &token)).await?;
+    let Some(row) = row else { return Ok(None) };
+    earlier(service, project, &row, &hex(Sha256::new_with_prefix(request))).await.map(Some)
 }
 
 /// Fills in what the project knows: what the queue gives, what names stand for.
