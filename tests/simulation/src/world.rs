@@ -46,6 +46,9 @@ const REST_WITHIN: SignedDuration = SignedDuration::from_hours(16);
 /// given up.
 const GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(4 * 24);
 
+/// How long after the calm has come something may still be on its way.
+const STRAYS_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+
 /// After so many looks at what is due whatever there was is gone.
 const LOOKS: u32 = 1_000;
 
@@ -78,6 +81,7 @@ struct World {
     host: Arc<Host>,
     executor: Executor,
     means: Means,
+    calm_since: Timestamp,
 }
 
 impl World {
@@ -109,12 +113,13 @@ impl World {
                 postman.take(news);
             }
         });
-        World { executor: Executor::new(sim), host, means }
+        World { executor: Executor::new(sim), host, means, calm_since: start }
     }
 
     fn live(mut self) {
         self.storm();
         self.host.sim.calm();
+        self.calm_since = self.host.sim.now();
         self.host.sim.log(|| "calm".into());
         self.come_to_rest();
         if self.host.sim.violation().is_none() {
@@ -194,7 +199,7 @@ impl World {
             self.executor.run_for(Duration::from_mins(1));
             self.sweep();
             self.executor.run_for(Duration::from_secs(5));
-            if rest::is_at_rest(&self.host) {
+            if self.is_quiet() && rest::is_at_rest(&self.host) {
                 return;
             }
             if self.host.sim.now() > until {
@@ -205,13 +210,23 @@ impl World {
         }
     }
 
-    /// Goes on to shortly before a sweep finds something to do. Who is still
-    /// about has something done before that.
+    /// Whether nothing comes any more but what is owed.
+    fn is_quiet(&self) -> bool {
+        let is_late = self.host.sim.now() > self.calm_since + STRAYS_WITHIN;
+        is_late && self.host.watch.clients() == 0
+    }
+
+    /// Goes on to shortly before a sweep finds something to do. What is still
+    /// asked for, or was long ago, may change that.
     fn skip(&mut self) {
         let now = self.host.sim.now();
-        let Some(next) = self.host.table.next_due() else { return };
-        let wait = next.duration_since(now) - SignedDuration::from_mins(1);
-        let most = Duration::from_mins(if self.host.watch.clients() > 0 { 10 } else { 24 * 60 });
+        let wait = match self.host.table.next_due() {
+            Some(next) => next.duration_since(now) - SignedDuration::from_mins(1),
+            None => STRAYS_WITHIN,
+        };
+        // A container that nobody waits for is found by a sweep alone.
+        let is_idle = self.is_quiet() && self.host.runtime.left().is_empty();
+        let most = Duration::from_mins(if is_idle { 24 * 60 } else { 10 });
         if let Ok(wait) = Duration::try_from(wait) {
             self.executor.run_for(wait.min(most));
         }

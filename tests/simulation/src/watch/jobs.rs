@@ -126,8 +126,9 @@ fn at_once<'a>(
     if live <= most as usize { Ok(()) } else { Err(format!("{live} are live, and {most} may be")) }
 }
 
-/// How old a job is when it is marked as open, where that costs something.
-const YOUNG: SignedDuration = SignedDuration::from_mins(5);
+/// How old a job is when it is marked as open, where that costs something; and
+/// what a write may take that was made up before.
+const YOUNG: SignedDuration = SignedDuration::from_mins(5 + 15);
 
 /// Whether the row's marks say what the job calls for: late never, early no
 /// more than the table has a use for.

@@ -23,8 +23,11 @@ pub struct Owed {
     pub happened_at: Timestamp,
     /// How many messages of it were received.
     pub received: u32,
-    /// How many tries were begun.
+    /// How many tries were begun, as the job counts them: one that was not made,
+    /// because an earlier one was taken, may be counted once more.
     pub begun: u32,
+    /// How many were, as they are seen here.
+    seen: u32,
     /// How many of them since somebody asked for it last.
     round: u32,
     /// How many had been begun when one of that round was noted as taken: no
@@ -56,6 +59,7 @@ impl Account {
                 happened_at: telling.happened_at,
                 received: 0,
                 begun: 0,
+                seen: 0,
                 round: 0,
                 taken: None,
             };
@@ -63,9 +67,11 @@ impl Account {
             if (owed.ending, owed.happened_at) != (telling.ending, telling.happened_at) {
                 return Err(format!("{} was {owed:?}, and is {telling:?}", named(callback)));
             }
-            if telling.tries.begun < owed.begun {
+            let is_asked = telling.tries.round == 0;
+            if telling.tries.begun < owed.begun && !is_asked {
                 return Err(format!("{}: tries were forgotten", named(callback)));
             }
+            owed.seen += telling.tries.begun.saturating_sub(owed.begun);
             if telling.tries.round < owed.round {
                 self.seen.redelivered += usize::from(owed.taken.is_some());
                 owed.taken = None;
@@ -84,7 +90,7 @@ impl Account {
         let owed = self.owed.get_mut(&(job, kept.key));
         let owed = owed.ok_or_else(|| format!("{key} is kept, and was never owed"))?;
         if kept.tries.last().is_some_and(|last| last.error.is_none()) {
-            owed.taken = owed.taken.or(Some(owed.begun));
+            owed.taken = owed.taken.or(Some(owed.seen));
         }
         Ok(())
     }
@@ -99,7 +105,7 @@ impl Account {
         let owed = owed.ok_or_else(|| format!("{id} is told, and nobody is to be"))?;
         owed.received += 1;
         self.seen.told += 1;
-        let most = owed.taken.unwrap_or(owed.begun);
+        let most = owed.taken.unwrap_or(owed.seen);
         if owed.received > most {
             return Err(format!("{id} is told again after it was taken, or untried: {owed:?}"));
         }
