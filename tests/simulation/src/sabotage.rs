@@ -36,6 +36,8 @@ pub enum Sabotage {
     NoLeaders,
     /// A set does not weigh its members.
     NoWeights,
+    /// Who waits in a queue is read from its end.
+    NoOrder,
     /// What became of tries to tell somebody is not written down.
     NoReceipts,
     /// An object that was written is told of once, whatever comes of it.
@@ -44,7 +46,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Sabotage; 17] = [
+    pub const ALL: [Sabotage; 18] = [
         Sabotage::SlotsFirst,
         Sabotage::NoLimit,
         Sabotage::LostUpdates,
@@ -60,6 +62,7 @@ impl Sabotage {
         Sabotage::NobodyTold,
         Sabotage::NoLeaders,
         Sabotage::NoWeights,
+        Sabotage::NoOrder,
         Sabotage::NoReceipts,
         Sabotage::ToldOnce,
     ];

@@ -84,10 +84,11 @@ counted! {
 }
 
 impl Seen {
-    pub(crate) fn job(&mut self, before: Option<&Job>, after: &Job) {
+    /// Another job, or what became of one; whether an attempt was claimed.
+    pub(crate) fn job(&mut self, before: Option<&Job>, after: &Job) -> bool {
         self.jobs += usize::from(before.is_none());
         self.fired += usize::from(before.is_none() && after.made_by.trigger.is_some());
-        let Some(before) = before else { return };
+        let Some(before) = before else { return false };
         let removes = before.deleted_at.is_none() && after.deleted_at.is_some();
         let is_over = before.expiry() <= after.deleted_at;
         self.removed += usize::from(removes);
@@ -103,20 +104,27 @@ impl Seen {
         }
         let gives_up = |job: &Job| matches!(job.callback, Callback::GivenUp { .. });
         self.given_up += usize::from(gives_up(after) && !gives_up(before));
+        let mut claimed = false;
         for (old, new) in before.tasks.iter().zip(&after.tasks) {
             let skips = |task: &Task| task.state == TaskState::Skipped;
             self.skipped += usize::from(skips(new) && !skips(old));
             for (old, new) in old.instances().iter().zip(new.instances()) {
-                self.instance(old, new);
+                claimed |= self.instance(old, new);
             }
         }
+        claimed
     }
 
-    pub(crate) fn chunk(&mut self, before: Option<&Chunk>, after: &Chunk) {
-        let Some(before) = before else { return };
+    /// The same of a part of a wide task.
+    pub(crate) fn chunk(&mut self, before: Option<&Chunk>, after: &Chunk) -> bool {
+        let Some(before) = before else { return false };
+        let mut claimed = false;
         for (old, new) in before.instances.iter().zip(&after.instances) {
-            self.wide += usize::from(self.instance(old, new));
+            let is_claimed = self.instance(old, new);
+            self.wide += usize::from(is_claimed);
+            claimed |= is_claimed;
         }
+        claimed
     }
 
     /// Whether an attempt was claimed.

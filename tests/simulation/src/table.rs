@@ -204,10 +204,12 @@ impl Table for SimTable {
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
         let other = self.watch.neighbour(&query.partition);
         let mixed = other.filter(|_| self.sim.is_broken(Sabotage::MixedProjects));
-        let asked = match mixed {
+        let mut asked = match mixed {
             Some(partition) => Query { partition, ..query.clone() },
             None => query.clone(),
         };
+        asked.backwards |=
+            query.index == Some(Index::Queue) && self.sim.is_broken(Sabotage::NoOrder);
         let mut page =
             self.sim.call("query", TableError::Unavailable, self.inner.query(&asked)).await?;
         if let Some(index) = query.index {

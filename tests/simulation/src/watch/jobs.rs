@@ -38,7 +38,9 @@ impl Account {
             at_once(task.max_concurrent, task.instances()).map_err(said)?;
         }
         self.owes(&job)?;
-        self.seen.job(self.jobs.get(key), &job);
+        if self.seen.job(self.jobs.get(key), &job) {
+            self.passes(now, job.key(), (&job.queue, job.priority))?;
+        }
         let caches = job.tasks.iter().any(|task| task.caches);
         self.jobs.insert(key.clone(), job);
         Ok(caches)
@@ -58,7 +60,10 @@ impl Account {
         if let Some(before) = before {
             transitions::check_chunk(before, &chunk, now).map_err(said)?;
         }
-        self.seen.chunk(before, &chunk);
+        let is_claimed = self.seen.chunk(before, &chunk);
+        if is_claimed {
+            self.passes(now, chunk.job, (&chunk.queue, chunk.priority))?;
+        }
         for attempt in chunk.live_attempts() {
             self.let_run(attempt, chunk.instance(attempt));
         }

@@ -2,6 +2,7 @@
 //! written, believes nothing else, and keeps account of its own.
 
 mod jobs;
+mod order;
 mod slots;
 mod told;
 
@@ -18,7 +19,7 @@ use shared::{
         rows::{self, QueueKey},
         slots as members,
     },
-    platform::{Key, Message, Op},
+    platform::{Index, Key, Message, Op},
 };
 
 pub use self::told::Owed;
@@ -49,6 +50,8 @@ struct Account {
     /// Each queue's settings, and since when.
     queues: BTreeMap<QueueKey, Vec<(Timestamp, Queue)>>,
     slots: BTreeMap<QueueKey, BTreeSet<String>>,
+    /// What waits in a queue.
+    waiting: BTreeMap<Key, order::Waiting>,
     /// Whose user code may run.
     let_run: BTreeSet<AttemptId>,
     /// Whose user code has started, and how it ended.
@@ -278,8 +281,9 @@ impl Account {
         }
         // Once all is written: what is live has a slot.
         for op in ops {
-            if let Op::Put(key, ..) = op {
+            if let Op::Put(key, _, wanted) = op {
                 self.have_slots(key)?;
+                self.waits(now, key, wanted.marks.get(&Index::Queue));
             }
         }
         for member in left {
@@ -294,6 +298,7 @@ impl Account {
     fn gone(&mut self, key: &Key) -> Result<(), String> {
         self.chunks.remove(key);
         self.schedules.remove(key);
+        self.waiting.remove(key);
         match self.jobs.remove(key) {
             Some(job) if job.deleted_at.is_none() => {
                 Err(format!("{key} is gone, and nobody asked for that"))
