@@ -169,7 +169,11 @@ fn all_told(host: &Host, rows: &BTreeMap<Key, Row>, job: &Job) -> Result<(), Str
     if job.deleted_at.is_some() {
         return Ok(());
     }
-    for ((_, callback), owed) in host.watch.owed(job.id) {
+    let all = host.watch.owed(job.id);
+    if host.watch.wish(job.id).is_some_and(|is_told| is_told == all.is_empty()) {
+        return Err(format!("whoever is told is not who was to be: {all:?}"));
+    }
+    for ((_, callback), owed) in all {
         let id = callbacks::id(JobKey { project: job.project, job: job.id }, callback);
         let row = rows.get(&rows::callback(job.id, callback));
         let kept = row.and_then(|row| rows::read::<Kept>(row).ok());

@@ -28,6 +28,11 @@ pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
     if let (Some(halt), Some((ending, _))) = (before.halt(), after.ending()) {
         halted(after, halt, ending)?;
     }
+    let is_late = after.halt() == Some(Halt::DeadlinePassed)
+        || after.ending().is_some_and(|(ending, _)| ending == Ending::TimedOut);
+    if is_late && after.deadline().is_none_or(|deadline| now < deadline) {
+        return Err(format!("its deadline is {:?}, and it is {now}", after.deadline()));
+    }
     for (before, after) in before.tasks.iter().zip(&after.tasks) {
         if before.state.is_ended() && before.state != after.state {
             return Err(format!("task {}: {:?}, then {:?}", after.name, before.state, after.state));

@@ -223,6 +223,9 @@ impl Client {
             Some(_) => self.host.watch.note(|seen| seen.repeated += 1),
             None => {
                 mine.id = Some(id.clone());
+                if let (Some(callback), Ok(job)) = (mine.body.get("callback"), id.parse()) {
+                    self.host.watch.wishes(job, *callback != "no");
+                }
                 let is_copy = mine.from.is_some();
                 self.host.watch.note(|seen| seen.copied += usize::from(is_copy));
                 let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

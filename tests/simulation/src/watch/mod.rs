@@ -47,6 +47,8 @@ struct Account {
     schedules: BTreeSet<Key>,
     /// All that somebody was to be told.
     owed: BTreeMap<told::Callback, Owed>,
+    /// Whether a job said itself that somebody is to be told, or nobody.
+    wishes: BTreeMap<JobId, bool>,
     /// Each queue's settings, and since when.
     queues: BTreeMap<QueueKey, Vec<(Timestamp, Queue)>>,
     slots: BTreeMap<QueueKey, BTreeSet<String>>,
@@ -171,6 +173,16 @@ impl Watch {
         let state = self.state();
         let missing = state.expected.iter().filter(|named| !state.names.contains_key(*named));
         missing.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Somebody is to be told of this job, whatever its queue says; or nobody.
+    pub fn wishes(&self, job: JobId, is_told: bool) {
+        self.state().wishes.insert(job, is_told);
+    }
+
+    /// What was said of that.
+    pub fn wish(&self, job: JobId) -> Option<bool> {
+        self.state().wishes.get(&job).copied()
     }
 
     /// Somebody is told.
