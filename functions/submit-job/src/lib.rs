@@ -8,7 +8,10 @@ use shared::{
     auth,
     function::{Action, Route},
     job::{Job, ProjectId},
-    ops::{jobs, output, rerun, submit},
+    ops::{
+        jobs, output, rerun,
+        submit::{self, Accepted},
+    },
     platform::ByteStream,
     service::Service,
     wire::{
@@ -29,15 +32,11 @@ impl Action for SubmitJob {
         let who = auth::authenticate(service, &request).await?;
         let wait = request.wait_seconds(service.config.longest_wait_seconds)?;
         let token = idempotency_key(&request)?;
-        let mut asked = if is_told_by_query(&request) {
-            Asked::by_query(service, &mut request)?
+        let accepted = if is_told_by_query(&request) {
+            Asked::by_query(service, &mut request)?.submit(service, who.project, token).await?
         } else {
-            Asked::by_json(service, &mut request, who.project).await?
+            by_json(service, who.project, &mut request, token).await?
         };
-        let given = asked.submission.client_token.take();
-        asked.submission.client_token = one_token(token, given)?;
-        let Asked { submission, sent, stdin } = asked;
-        let accepted = submit::submit(service, who.project, submission, &sent, stdin).await?;
         if wait == 0 {
             return pending(service, &accepted.job).await;
         }
@@ -80,16 +79,16 @@ struct Asked {
 }
 
 impl Asked {
-    async fn by_json(
+    async fn submit(
+        mut self,
         service: &Service,
-        request: &mut Request,
         project: ProjectId,
-    ) -> Result<Self, Problem> {
-        request.only_query(&["wait"])?;
-        let sent = request.bytes("the job", service.limits.request_bytes).await?;
-        let submission = rerun::submission(service, project, &sent).await;
-        let submission = submission.map_err(|problem| hinted(problem, &sent))?;
-        Ok(Asked { submission, sent: sent.into(), stdin: None })
+        token: Option<String>,
+    ) -> Result<Accepted, Problem> {
+        let given = self.submission.client_token.take();
+        self.submission.client_token = one_token(token, given)?;
+        let Asked { submission, sent, stdin } = self;
+        submit::submit(service, project, submission, &sent, stdin).await
     }
 
     fn by_query(service: &Service, request: &mut Request) -> Result<Self, Problem> {
@@ -108,6 +107,25 @@ impl Asked {
         };
         Ok(Asked { submission, sent: told(request), stdin })
     }
+}
+
+async fn by_json(
+    service: &Service,
+    project: ProjectId,
+    request: &mut Request,
+    token: Option<String>,
+) -> Result<Accepted, Problem> {
+    request.only_query(&["wait"])?;
+    let sent = request.bytes("the job", service.limits.request_bytes).await?;
+    let problem = match rerun::submission(service, project, &sent).await {
+        Ok(submission) => {
+            let asked = Asked { submission, sent: sent.into(), stdin: None };
+            return asked.submit(service, project, token).await;
+        }
+        Err(problem) => problem,
+    };
+    let before = submit::repeated(service, project, token.as_deref(), &sent).await?;
+    before.ok_or_else(|| hinted(problem, &sent))
 }
 
 /// What a query says of a job, for telling whether it is said again. How long

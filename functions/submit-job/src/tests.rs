@@ -6,7 +6,11 @@ use futures::future::join_all;
 use shared::{
     conformance::memory::{Answer, Ask, World},
     function::DynAction,
-    ops::{attempts, keys},
+    ops::{
+        attempts, keys,
+        queues::{self, QueueChange, Setting},
+        rows::QueueKey,
+    },
     platform::{Objects, Row, collect},
     wire::openapi,
 };
@@ -123,6 +127,33 @@ async fn what_was_refused_has_spent_no_token() {
     let other = r#"{"image": "a", "queue": "other"}"#;
     ask(other).of(SubmitJob).await.refused(400, "invalid_field", "queue");
     let _ = ask(r#"{"image": "a"}"#).of(SubmitJob).await.expect(202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_is_answered_though_it_would_be_refused_by_now() {
+    let world = World::new().await;
+    let json = r#"{"image": "a", "client_token": "t-1"}"#;
+    let first = id(&submit(&world, json).await.expect(202));
+    let copy = |token: &str| format!(r#"{{"from": "{first}"{token}}}"#);
+    let by_body = copy(r#", "client_token": "t-2""#);
+    let (second, sent) = (id(&submit(&world, &by_body).await.expect(202)), copy(""));
+    let by_header = || world.ask("/v1/jobs").json(&sent).header("idempotency-key", "t-3");
+    let third = id(&by_header().of(SubmitJob).await.expect(202));
+
+    let queue = QueueKey { project: world.project, name: "default".parse().expect("a name") };
+    let too_small = QueueChange { memory_mib: Some(Setting::To(1)), ..QueueChange::default() };
+    queues::put(&world.service, &queue, too_small).await.expect("it is changed");
+    assert_eq!(id(&submit(&world, json).await.expect(202)), first);
+    let other = r#"{"image": "a", "client_token": "t-4"}"#;
+    submit(&world, other).await.refused(400, "invalid_field", "queue");
+
+    let gone = first.parse().expect("an id");
+    let key = world.of(gone);
+    shared::ops::jobs::cancel(&world.service, key).await.expect("it is over");
+    shared::ops::jobs::delete(&world.service, key).await.expect("it is gone");
+    assert_eq!(id(&submit(&world, &by_body).await.expect(202)), second);
+    assert_eq!(id(&by_header().of(SubmitJob).await.expect(202)), third);
+    submit(&world, &sent).await.refused(400, "invalid_field", "from");
 }
 
 #[tokio::test(start_paused = true)]

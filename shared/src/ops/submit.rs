@@ -66,7 +66,7 @@ pub async fn submit(
     stdin: Option<ByteStream>,
 ) -> Result<Accepted, Problem> {
     let clock = service.platform.clock.as_ref();
-    let key = identified(service, project, &mut submission).await?;
+    // What was accepted once is not held against what there is now.
     let token = submission.client_token.as_deref().map(|token| rows::token(project, token));
     let mut digest = Sha256::new_with_prefix(request);
     if let Some(token) = &token
@@ -77,6 +77,7 @@ pub async fn submit(
         }
         return earlier(service, project, &row, &hex(digest)).await;
     }
+    let key = identified(service, project, &mut submission).await?;
     service.backlog.admit(&service.platform, project, 1, service.limits.open_jobs).await?;
     let lease = attach(service, key, &mut submission, stdin.is_some()).await?;
     if let Some(stdin) = stdin {
@@ -110,6 +111,25 @@ pub async fn submit(
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// The job that the very same request made before, if one did: by the client
+/// token that came with it, or is in it. What it names may be gone since.
+pub async fn repeated(
+    service: &Service,
+    project: ProjectId,
+    token: Option<&str>,
+    request: &[u8],
+) -> Result<Option<Accepted>, Problem> {
+    #[derive(Deserialize)]
+    struct WithToken {
+        client_token: Option<String>,
+    }
+    let given = || serde_json::from_slice::<WithToken>(request).ok()?.client_token;
+    let Some(token) = token.map(str::to_owned).or_else(given) else { return Ok(None) };
+    let row = service.platform.table.get(&rows::token(project, &token)).await?;
+    let Some(row) = row else { return Ok(None) };
+    earlier(service, project, &row, &hex(Sha256::new_with_prefix(request))).await.map(Some)
 }
 
 /// Accepts several jobs of a project, all or none: up to [`MOST_TOGETHER`],

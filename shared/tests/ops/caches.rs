@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use serde_json::json;
 use shared::{
     agent::{ArchiveInfo, Report},
     conformance::memory::World,
     job::{AttemptId, AttemptKey, InstanceState, Job, JobId, Recall},
-    ops::{attempts, jobs, output, queues, rows, submit},
-    platform::{ObjectKey, Objects, Put, collect, one_chunk},
+    ops::{attempts, duties, jobs, output, queues, rows, submit},
+    platform::{Expect, ObjectKey, Objects, Op, Put, Table, collect, one_chunk},
     wire::submit::JobRequest,
 };
 
@@ -246,6 +247,32 @@ async fn who_waited_in_vain_leads() {
     world.finish(attempt, 1, &[("Stdout", "")]).await;
     later(&world, Duration::from_mins(1)).await;
     assert_eq!(world.live(second).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leads_after_waiting_is_waited_for_before_it_knows() {
+    let world = World::new().await;
+    let first = world.submit(CACHED).await.id;
+    let (attempt, _) = world.start(first).await;
+    let second = world.submit(CACHED).await.id;
+    let third = world.submit(CACHED).await.id;
+    world.settle().await;
+    world.finish(attempt, 1, &[("Stdout", "")]).await;
+    // Whoever looks for the second job dies when it is written down that it
+    // leads, and before its job is let know.
+    let instance = world.job(first).await.only_instance().cloned().unwrap();
+    let Some(Recall::Leads { key: Some(key) }) = instance.recall else { panic!("{instance:?}") };
+    let leader = AttemptId { job: second, number: 0, ..attempt.attempt };
+    let entry = rows::plain(&json!({"v": 1, "leader": leader}));
+    let put = Op::Put(rows::result(world.project, &key), Expect::Anything, entry);
+    world.memory.table.commit(vec![put]).await.unwrap();
+
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    duties::perform(&world.service, world.of(third)).await.unwrap();
+    assert_eq!(world.live(third).await, []);
+    later(&world, Duration::from_secs(40)).await;
+    assert_eq!(world.live(second).await.len(), 1);
+    assert_eq!(world.live(third).await, []);
 }
 
 #[tokio::test(start_paused = true)]

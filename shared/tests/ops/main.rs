@@ -8,6 +8,7 @@ mod caches;
 mod callbacks;
 mod contents;
 mod deadlines;
+mod late_tries;
 mod layouts;
 mod leases;
 mod logs;

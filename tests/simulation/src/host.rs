@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use deliver_callback::DeliverCallback;
 use dispatch_jobs::DispatchJobs;
 use futures::{
     FutureExt,
@@ -25,18 +26,25 @@ use shared::{
     conformance::memory::Memory,
     function::Reaction,
     job::AttemptKey,
-    ops::sweep::{self, Wake},
+    ops::{
+        rows,
+        sweep::{self, Wake},
+        triggers::ObjectCreated,
+    },
     platform::{Clock, Index, Key, Known, Mark, ObjectKey, Objects, Platform, collect},
     service::{Limits, Service},
     wire::Problem,
 };
+use submit_from_event::SubmitFromEvent;
 use sweep_jobs::{SweepJobs, Tick};
 
 use crate::{
     ask::{Answer, Ask},
     executor::{Process, Sim},
     objects::SimObjects,
+    outbox::SimOutbox,
     runtime::{RuntimePort, SimRuntime},
+    sabotage::Sabotage,
     table::SimTable,
     watch::Watch,
 };
@@ -84,7 +92,9 @@ pub enum News {
 #[derive(Clone, Debug)]
 enum Message {
     Wake(Wake),
+    Tell(Wake),
     Observe(Known),
+    Written(ObjectCreated),
     Sweep,
 }
 
@@ -104,6 +114,8 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
     /// Who sees to it that all is well.
     pub watch: Arc<Watch>,
+    /// What every process knows: the key that all have, and nothing else yet.
+    fresh: Service,
     server: Mutex<Option<(Process, Service)>>,
     /// Who is to be woken and has not been: once is enough.
     asleep: Mutex<HashSet<Wake>>,
@@ -122,23 +134,29 @@ impl Host {
         watch: Arc<Watch>,
     ) -> Arc<Self> {
         let (server, asleep) = (Mutex::new(None), Mutex::default());
-        Arc::new(Host { sim, kind, table, objects, runtime, clock, watch, server, asleep })
+        let outbox = Arc::new(SimOutbox::new(Arc::clone(&sim), Arc::clone(&watch)));
+        let memory = Memory::new(0).service();
+        let fresh = Service {
+            platform: Platform {
+                table: table.clone(),
+                objects: objects.clone(),
+                runtime: Arc::new(RuntimePort(Arc::clone(&runtime))),
+                outbox,
+                clock: Arc::clone(&clock),
+            },
+            limits: Limits { queue_live: 4, ..Limits::default() },
+            ..memory
+        };
+        Arc::new(Host { sim, kind, table, objects, runtime, clock, watch, fresh, server, asleep })
     }
 
     /// What a process that has just started is given.
     pub fn service(&self) -> Service {
-        // Knows nothing yet, and has the key that everybody has in memory.
-        let memory = Memory::new(0).service();
         Service {
-            platform: Platform {
-                table: self.table.clone(),
-                objects: self.objects.clone(),
-                runtime: Arc::new(RuntimePort(Arc::clone(&self.runtime))),
-                clock: Arc::clone(&self.clock),
-                ..memory.platform
-            },
-            limits: Limits { queue_live: 4, ..Limits::default() },
-            ..memory
+            backlog: Arc::default(),
+            queues: Arc::default(),
+            turns: Arc::default(),
+            ..self.fresh.clone()
         }
     }
 
@@ -222,7 +240,11 @@ impl Host {
                     if server != this.server().as_ref().map(|(process, _)| *process) {
                         return;
                     }
+                    let tells = marks.get(&Index::Due).is_some_and(rows::tells);
                     for wake in sweep::wakes(&key, &marks, is_due) {
+                        if tells && matches!(wake, Wake::Job(_)) {
+                            this.post(&Message::Tell(wake.clone()));
+                        }
                         this.post(&Message::Wake(wake));
                     }
                 });
@@ -242,6 +264,22 @@ impl Host {
     /// It is time to look for what was left undone.
     pub fn sweep(self: &Arc<Self>) {
         self.post(&Message::Sweep);
+        self.post(&Message::Tell(Wake::Due));
+    }
+
+    /// An object was written: that is told until somebody has seen to it.
+    pub fn written(self: &Arc<Self>, created: ObjectCreated) {
+        let this = Arc::clone(self);
+        self.sim.spawn(Process::OUTSIDE, async move {
+            let message = Message::Written(created);
+            let is_told_once = this.sim.is_broken(Sabotage::ToldOnce);
+            while !Arc::clone(&this).carry(message.clone()).await && !is_told_once {
+                this.sim.sleep(Duration::from_secs(20)).await;
+            }
+            if this.sim.chance(this.sim.weather().doubled) {
+                this.carry(message).await;
+            }
+        });
     }
 
     fn post(self: &Arc<Self>, message: &Message) {
@@ -258,13 +296,15 @@ impl Host {
         let copies = if self.sim.chance(weather.doubled) { 2 } else { 1 };
         for _ in 0..copies {
             let (this, message) = (Arc::clone(self), message.clone());
-            self.sim.spawn(Process::OUTSIDE, async move { this.carry(message).await });
+            self.sim.spawn(Process::OUTSIDE, async move {
+                this.carry(message).await;
+            });
         }
     }
 
     /// Brings a message to where it is reacted to, again if that fails, where
-    /// somebody sees to that.
-    async fn carry(self: Arc<Self>, message: Message) {
+    /// somebody sees to that. Whether it was, in the end.
+    async fn carry(self: Arc<Self>, message: Message) -> bool {
         let tries = if self.kind == Kind::Aws { 3 } else { 1 };
         for _ in 0..tries {
             self.sim.dawdle(self.sim.weather().slow).await;
@@ -276,15 +316,17 @@ impl Host {
                 Box::pin(async move {
                     match reaction {
                         Message::Wake(wake) => DispatchJobs.react(&service, wake).await,
+                        Message::Tell(wake) => DeliverCallback.react(&service, wake).await,
+                        Message::Written(created) => SubmitFromEvent.react(&service, created).await,
                         Message::Observe(known) => ObserveAttempt.react(&service, known).await,
                         Message::Sweep => SweepJobs.react(&service, Tick::default()).await,
                     }
                 })
             };
             self.sim.log(|| format!("react to {message:?}"));
-            let Some(done) = self.invoke(work) else { return };
+            let Some(done) = self.invoke(work) else { return false };
             match done.await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => return true,
                 Ok(Err(problem)) => self.sim.log(|| format!("{message:?} failed: {problem}")),
                 Err(_) => {
                     self.watch.note(|seen| seen.deaths += 1);
@@ -293,6 +335,7 @@ impl Host {
             }
             self.sim.sleep(Duration::from_secs(1)).await;
         }
+        false
     }
 
     /// Asks an action over the network; `None` if no answer comes.

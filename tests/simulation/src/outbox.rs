@@ -1,6 +1,6 @@
-//! Receivers of callbacks: away now and then, busy, or gone for good.
+//! Receivers of callbacks: away now and then, busy, slow, or gone for good.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use shared::platform::{Message, Outbox, OutboxError, Receipt, Recipient};
@@ -9,6 +9,9 @@ use crate::{executor::Sim, sabotage::Sabotage, watch::Watch};
 
 /// What a receiver says that is gone for good.
 const GONE: u16 = 410;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An outbox in the world.
 pub struct SimOutbox {
@@ -22,26 +25,36 @@ impl SimOutbox {
         SimOutbox { sim, watch }
     }
 
-    fn received(&self, message: &Message) -> Result<Receipt, OutboxError> {
-        let weather = self.sim.weather();
-        let refused = |status| Err(OutboxError::Refused { status, again_seconds: None });
-        if self.sim.chance(weather.lost) {
-            return refused(503);
+    async fn received(&self, to: &Recipient, message: &Message) -> Result<Receipt, OutboxError> {
+        let (sim, weather) = (&self.sim, self.sim.weather());
+        let refused = |status, again_seconds| Err(OutboxError::Refused { status, again_seconds });
+        if let Recipient::Url(url) = to {
+            if url.ends_with("/down") {
+                return Err(OutboxError::NoAnswer("nobody is there".into()));
+            }
+            if url.ends_with("/gone") || sim.chance(weather.lost / 5) {
+                return refused(GONE, None);
+            }
         }
-        if self.sim.chance(weather.lost / 3) {
-            return refused(GONE);
+        if sim.chance(weather.lost) {
+            return refused(503, sim.chance(300).then_some(20));
         }
-        if !self.sim.is_broken(Sabotage::NobodyTold) {
+        if !sim.is_broken(Sabotage::NobodyTold) {
             self.watch.told(message);
         }
-        Ok(Receipt { status: Some(200) })
+        if sim.chance(weather.slow) {
+            // It has it all the same.
+            sim.sleep(PATIENCE).await;
+            return Err(OutboxError::Late);
+        }
+        Ok(Receipt { status: matches!(to, Recipient::Url(_)).then_some(200) })
     }
 }
 
 #[async_trait]
 impl Outbox for SimOutbox {
-    async fn deliver(&self, _: &Recipient, message: &Message) -> Result<Receipt, OutboxError> {
-        let received = async { self.received(message) };
+    async fn deliver(&self, to: &Recipient, message: &Message) -> Result<Receipt, OutboxError> {
+        let received = self.received(to, message);
         self.sim.call("deliver", OutboxError::NoAnswer, received).await
     }
 }

@@ -30,11 +30,23 @@ pub enum Sabotage {
     NoLeases,
     /// The minute's sweep never comes.
     NoSweeps,
+    /// The outbox says that it has delivered, and has not.
+    NobodyTold,
+    /// Who leads those that run the same is not written down.
+    NoLeaders,
+    /// A set does not weigh its members.
+    NoWeights,
+    /// Who waits in a queue is read from its end.
+    NoOrder,
+    /// What became of tries to tell somebody is not written down.
+    NoReceipts,
+    /// An object that was written is told of once, whatever comes of it.
+    ToldOnce,
 }
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Sabotage; 12] = [
+    pub const ALL: [Sabotage; 18] = [
         Sabotage::SlotsFirst,
         Sabotage::NoLimit,
         Sabotage::LostUpdates,
@@ -47,5 +59,11 @@ impl Sabotage {
         Sabotage::MixedProjects,
         Sabotage::NoLeases,
         Sabotage::NoSweeps,
+        Sabotage::NobodyTold,
+        Sabotage::NoLeaders,
+        Sabotage::NoWeights,
+        Sabotage::NoOrder,
+        Sabotage::NoReceipts,
+        Sabotage::ToldOnce,
     ];
 }

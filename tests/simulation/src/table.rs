@@ -12,7 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use shared::{
     conformance::memory::MemoryTable,
     ops::rows,
-    platform::{Clock, Expect, Index, Key, Mark, Op, Page, Query, Row, Staged, Table, TableError},
+    platform::{
+        Clock, Expect, Index, Key, Mark, Op, Page, Query, Row, SetLimit, Staged, Table, TableError,
+    },
 };
 
 use crate::{
@@ -33,6 +35,8 @@ pub struct SimTable {
     shown: Mutex<BTreeMap<(Index, Key), Timestamp>>,
     /// Sets in which somebody found no place.
     refused: Mutex<BTreeSet<Key>>,
+    /// When rows are due.
+    due: Mutex<BTreeSet<(Timestamp, Key)>>,
 }
 
 impl SimTable {
@@ -45,8 +49,8 @@ impl SimTable {
         feed: UnboundedSender<News>,
     ) -> Self {
         let inner = MemoryTable::new(clock);
-        let (shown, refused) = (Mutex::default(), Mutex::default());
-        SimTable { sim, kind, inner, watch, feed, shown, refused }
+        let (shown, refused, due) = (Mutex::default(), Mutex::default(), Mutex::default());
+        SimTable { sim, kind, inner, watch, feed, shown, refused, due }
     }
 
     /// Every row that counts.
@@ -54,8 +58,19 @@ impl SimTable {
         self.inner.rows()
     }
 
+    /// The rows that are due by then.
+    pub fn due(&self, now: Timestamp) -> Vec<Key> {
+        let due = guard(&self.due);
+        due.iter().take_while(|(at, _)| *at <= now).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// When the next row comes due, or has.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        guard(&self.due).first().map(|(at, _)| *at)
+    }
+
     fn refused(&self) -> MutexGuard<'_, BTreeSet<Key>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        guard(&self.refused)
     }
 
     async fn write(&self, ops: Vec<Op>) -> Result<(), TableError> {
@@ -68,11 +83,12 @@ impl SimTable {
         if ops.is_empty() {
             return Ok(());
         }
+        let done = ops.iter().map(|op| self.unlimited(op)).collect();
         let mut before = Vec::with_capacity(ops.len());
         for op in &ops {
             before.push(self.inner.get(op.key()).await?);
         }
-        let done = self.inner.commit(ops.clone()).await;
+        let done = self.inner.commit(done).await;
         self.sim.log(|| format!("commit {} {}", watch::named(&ops), said(&done)));
         if let Err(TableError::Full(set)) = &done {
             self.refused().insert(set.clone());
@@ -92,6 +108,7 @@ impl SimTable {
             Op::Delete(..) | Op::Leave { .. } => &none,
             Op::Check(..) | Op::Join { .. } => return,
         };
+        self.mark(op.key(), before.map_or(&none, |row| &row.marks), marks);
         self.lag(op.key(), before.map_or(&none, |row| &row.marks), marks);
         let key = op.key().clone();
         // Of a set only who found no place in it wants to know.
@@ -108,6 +125,15 @@ impl SimTable {
         self.feed.unbounded_send(change).ok();
     }
 
+    fn mark(&self, key: &Key, before: &BTreeMap<Index, Mark>, after: &BTreeMap<Index, Mark>) {
+        let at = |marks: &BTreeMap<Index, Mark>| marks.get(&Index::Due).and_then(rows::due_of);
+        let mut due = guard(&self.due);
+        if let Some(at) = at(before) {
+            due.remove(&(at, key.clone()));
+        }
+        due.extend(at(after).map(|at| (at, key.clone())));
+    }
+
     /// What moves in an index is not seen in its new place for a while.
     fn lag(&self, key: &Key, before: &BTreeMap<Index, Mark>, after: &BTreeMap<Index, Mark>) {
         let weather = self.sim.weather();
@@ -116,24 +142,35 @@ impl SimTable {
         }
         let late = self.sim.roll(|dice| dice.i64(1..20_000));
         let until = self.sim.now() + SignedDuration::from_millis(late);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = guard(&self.shown);
         for (index, _) in after.iter().filter(|(index, mark)| before.get(index) != Some(mark)) {
             shown.insert((*index, key.clone()), until);
         }
     }
 
     fn is_shown(&self, index: Index, row: &Row, now: Timestamp) -> bool {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = guard(&self.shown);
         shown.get(&(index, row.key.clone())).is_none_or(|from| *from <= now)
     }
 
-    /// The change as it is made if something is broken on purpose.
+    /// The change as the table makes it, which should be as it was asked for.
+    fn unlimited(&self, op: &Op) -> Op {
+        let light = |limit: SetLimit| SetLimit { weights: [None, None], ..limit };
+        match op.clone() {
+            Op::Join { key, member, .. } if self.sim.is_broken(Sabotage::NoLimit) => {
+                Op::Join { key, member, limit: u32::MAX.into() }
+            }
+            Op::Join { key, member, limit } if self.sim.is_broken(Sabotage::NoWeights) => {
+                Op::Join { key, member, limit: light(limit) }
+            }
+            whole => whole,
+        }
+    }
+
+    /// The change as it is asked for if something is broken on purpose.
     fn broken(&self, op: Op) -> Option<Op> {
         let is = |what| self.sim.is_broken(what);
         match op {
-            Op::Join { key, member, .. } if is(Sabotage::NoLimit) => {
-                Some(Op::Join { key, member, limit: u32::MAX.into() })
-            }
             Op::Put(key, Expect::Version(_), wanted)
                 if is(Sabotage::LostUpdates) && watch::is_job(&key) =>
             {
@@ -144,6 +181,10 @@ impl SimTable {
                 Some(Op::Put(key, expect, wanted))
             }
             Op::Put(key, ..) if is(Sabotage::NoTokens) && key.sort == "token" => None,
+            Op::Put(key, ..) if is(Sabotage::NoReceipts) && key.sort.starts_with("callback#") => {
+                None
+            }
+            Op::Put(key, ..) if is(Sabotage::NoLeaders) && key.sort == "result" => None,
             Op::Put(key, ..) | Op::Delete(key, _)
                 if is(Sabotage::NoLeases) && rows::is_lease(&key) =>
             {
@@ -163,10 +204,12 @@ impl Table for SimTable {
     async fn query(&self, query: &Query) -> Result<Page, TableError> {
         let other = self.watch.neighbour(&query.partition);
         let mixed = other.filter(|_| self.sim.is_broken(Sabotage::MixedProjects));
-        let asked = match mixed {
+        let mut asked = match mixed {
             Some(partition) => Query { partition, ..query.clone() },
             None => query.clone(),
         };
+        asked.backwards |=
+            query.index == Some(Index::Queue) && self.sim.is_broken(Sabotage::NoOrder);
         let mut page =
             self.sim.call("query", TableError::Unavailable, self.inner.query(&asked)).await?;
         if let Some(index) = query.index {
@@ -232,6 +275,10 @@ impl Table for SimTable {
             self.sim.sleep_until(again.min(until)).await;
         }
     }
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn said(done: &Result<(), TableError>) -> String {

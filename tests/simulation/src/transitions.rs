@@ -1,7 +1,7 @@
 //! What no change of a job may do, whatever led to it.
 
 use jiff::Timestamp;
-use shared::job::{AttemptPhase, Instance, InstanceState, Job};
+use shared::job::{AttemptPhase, Chunk, Ending, Halt, Instance, InstanceState, Job, TaskState};
 
 /// Looks at one change of a job.
 pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
@@ -25,6 +25,14 @@ pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
     if before.halt().is_some() && before.halt() != after.halt() && after.ending().is_none() {
         return Err("it was stopping, and is not".into());
     }
+    if let (Some(halt), Some((ending, _))) = (before.halt(), after.ending()) {
+        halted(after, halt, ending)?;
+    }
+    let is_late = after.halt() == Some(Halt::DeadlinePassed)
+        || after.ending().is_some_and(|(ending, _)| ending == Ending::TimedOut);
+    if is_late && after.deadline().is_none_or(|deadline| now < deadline) {
+        return Err(format!("its deadline is {:?}, and it is {now}", after.deadline()));
+    }
     for (before, after) in before.tasks.iter().zip(&after.tasks) {
         if before.state.is_ended() && before.state != after.state {
             return Err(format!("task {}: {:?}, then {:?}", after.name, before.state, after.state));
@@ -34,6 +42,33 @@ pub fn check(before: &Job, after: &Job, now: Timestamp) -> Result<(), String> {
             instance(before, after, now)
                 .map_err(|what| format!("{what}: {place} was {before:?}, and is {after:?}"))?;
         }
+    }
+    Ok(())
+}
+
+/// What ends a job that was halted: the halt, if anything was still to do.
+fn halted(job: &Job, halt: Halt, ending: Ending) -> Result<(), String> {
+    let is_cut = job.tasks.iter().any(|task| task.state == TaskState::Stopped);
+    let by_halt = matches!(ending, Ending::Cancelled | Ending::TimedOut);
+    let is_sound = match halt {
+        Halt::Cancelled => is_cut == (ending == Ending::Cancelled),
+        Halt::DeadlinePassed => is_cut == (ending == Ending::TimedOut),
+        Halt::FailedFast => !by_halt,
+    };
+    if is_sound { Ok(()) } else { Err(format!("{halt:?}, and it ended {ending:?}")) }
+}
+
+/// Looks at one change of a part of a wide task.
+pub fn check_chunk(before: &Chunk, after: &Chunk, now: Timestamp) -> Result<(), String> {
+    if before.halt.is_some() && before.halt != after.halt {
+        return Err("it was stopping, and is not".into());
+    }
+    if after.sequence < before.sequence || after.folded < before.folded {
+        return Err("its counts went back".into());
+    }
+    for (place, (before, after)) in before.instances.iter().zip(&after.instances).enumerate() {
+        instance(before, after, now)
+            .map_err(|what| format!("{what}: {place} was {before:?}, and is {after:?}"))?;
     }
     Ok(())
 }
@@ -61,6 +96,13 @@ fn instance(before: &Instance, after: &Instance, now: Timestamp) -> Result<(), &
             }
             if not_before.is_some_and(|pause| pause > now) {
                 return Err("a pause was cut short");
+            }
+        }
+        (InstanceState::Waiting { .. }, InstanceState::Succeeded(outcome))
+            if outcome.cached_from.is_some() =>
+        {
+            if after.attempts != before.attempts + 1 {
+                return Err("an attempt was left out");
             }
         }
         (_, _) if before.attempts != after.attempts => return Err("an attempt came and went"),

@@ -108,6 +108,9 @@ async fn tell(
     let (version, mut kept) = kept::load_or_new(service, key, &telling).await?;
     let event = if kept.is_taken_in(&telling) {
         Event::Told(callback)
+    } else if kept.is_past(&telling) {
+        // We took so long that another has begun the next try, and made it.
+        return Ok(());
     } else {
         let Some((made, event)) = try_once(service, shapes, &begun.job, &telling).await? else {
             return ended(service, key, &Event::TellSpared(callback)).await;
@@ -204,5 +207,10 @@ impl Kept {
     fn is_taken_in(&self, telling: &Telling) -> bool {
         let first = telling.tries.begun.saturating_sub(telling.tries.round) + 1;
         self.tries.iter().any(|made| made.number >= first && made.error.is_none())
+    }
+
+    /// Whether a later try was made.
+    fn is_past(&self, telling: &Telling) -> bool {
+        self.tries.last().is_some_and(|last| last.number >= telling.tries.begun)
     }
 }

@@ -129,8 +129,9 @@ async fn follow(
             let holder = held.latest(leader.task, leader.instance);
             result(service, attempt, (holder, outcome), rule).await
         }
-        (InstanceState::Succeeded(_) | InstanceState::Failed(_) | InstanceState::Stopped(_), _)
-        | (_, Some(Recall::Awaits { .. })) => Ok(Found::Nobody),
+        (InstanceState::Succeeded(_) | InstanceState::Failed(_) | InstanceState::Stopped(_), _) => {
+            Ok(Found::Nobody)
+        }
         (
             InstanceState::Waiting { .. } | InstanceState::Live(_),
             Some(Recall::Leads { key: led }),
@@ -139,8 +140,11 @@ async fn follow(
             let comes = is_live || !is_paused(service, attempt.project, &held).await?;
             Ok(if leads && comes { Found::UnderWay } else { Found::Nobody })
         }
-        // It is about to learn that it leads.
-        (InstanceState::Waiting { .. } | InstanceState::Live(_), None) => Ok(Found::UnderWay),
+        // It is about to learn that it leads, though it may have waited before.
+        (
+            InstanceState::Waiting { .. } | InstanceState::Live(_),
+            None | Some(Recall::Awaits { .. }),
+        ) => Ok(Found::UnderWay),
     }
 }
 

@@ -1,26 +1,29 @@
 //! Whoever sees to it that all is well, at each write: it is told what is
 //! written, believes nothing else, and keeps account of its own.
 
+mod jobs;
+mod order;
+mod slots;
+mod told;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shared::{
-    job::{AttemptId, Job, JobId, JobKey, ProjectId},
+    job::{AttemptId, Chunk, Job, JobId, JobKey, ProjectId},
     ops::{
         queues::Queue,
         rows::{self, QueueKey},
-        slots,
+        slots as members,
     },
-    platform::{Index, Key, Op, SetLimit, SetSize, Wanted},
+    platform::{Index, Key, Message, Op},
 };
 
-use crate::{executor::Sim, host::Kind, seen::Seen, transitions};
-
-/// The longest that a call may be under way.
-const A_CALL: SignedDuration = SignedDuration::from_mins(15);
+pub use self::told::Owed;
+use crate::{executor::Sim, host::Kind, seen::Seen};
 
 /// The account.
 pub struct Watch {
@@ -33,11 +36,24 @@ pub struct Watch {
 struct Account {
     projects: Vec<ProjectId>,
     jobs: BTreeMap<Key, Job>,
-    /// Each name is used by one client, for one job.
+    /// The parts of wide tasks.
+    chunks: BTreeMap<Key, Chunk>,
+    /// Each name is used by one client, for one job; by one event, for one of a
+    /// trigger.
     names: BTreeMap<(ProjectId, String), JobId>,
+    /// Jobs that triggers are to make, by their names.
+    expected: BTreeSet<(ProjectId, String)>,
+    /// Triggers that wait for times.
+    schedules: BTreeSet<Key>,
+    /// All that somebody was to be told.
+    owed: BTreeMap<told::Callback, Owed>,
+    /// Whether a job said itself that somebody is to be told, or nobody.
+    wishes: BTreeMap<JobId, bool>,
     /// Each queue's settings, and since when.
     queues: BTreeMap<QueueKey, Vec<(Timestamp, Queue)>>,
     slots: BTreeMap<QueueKey, BTreeSet<String>>,
+    /// What waits in a queue.
+    waiting: BTreeMap<Key, order::Waiting>,
     /// Whose user code may run.
     let_run: BTreeSet<AttemptId>,
     /// Whose user code has started, and how it ended.
@@ -113,12 +129,22 @@ impl Watch {
         other(&one, &two).or_else(|| other(&two, &one))
     }
 
-    /// Every queue from which nothing starts.
-    pub fn paused(&self) -> Vec<QueueKey> {
+    /// Every queue from which not all starts that may wait in it.
+    pub fn held_back(&self, is_held: impl Fn(&Queue) -> bool) -> Vec<QueueKey> {
         let state = self.state();
-        let paused = |all: &[(Timestamp, Queue)]| all.last().is_some_and(|(_, queue)| queue.paused);
-        let paused = state.queues.iter().filter(|(_, all)| paused(all));
-        paused.map(|(key, _)| key.clone()).collect()
+        let is_held = |(_, queue): &(Timestamp, Queue)| is_held(queue);
+        let held = state.queues.iter().filter(|(_, all)| all.last().is_some_and(is_held));
+        held.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The projects that have triggers which wait for times.
+    pub fn with_schedules(&self) -> Vec<ProjectId> {
+        let state = self.state();
+        let due = |project: &ProjectId| {
+            let partition = format!("schedules#{project}");
+            state.schedules.iter().any(|key| key.partition == partition)
+        };
+        state.projects.iter().copied().filter(due).collect()
     }
 
     /// The queue that a job waits in.
@@ -126,9 +152,58 @@ impl Watch {
         self.state().jobs.get(&rows::job(job)).map(QueueKey::of)
     }
 
-    /// Every job there is.
-    pub fn jobs(&self) -> Vec<Job> {
-        self.state().jobs.values().cloned().collect()
+    /// What is to be told of every job there is.
+    pub fn jobs<T>(&self, tell: impl FnMut(&Job) -> Option<T>) -> Vec<T> {
+        self.state().jobs.values().filter_map(tell).collect()
+    }
+
+    /// Every part of a wide task of the job.
+    pub fn chunks(&self, job: JobKey) -> Vec<Chunk> {
+        let state = self.state();
+        state.chunks.values().filter(|chunk| chunk.job == job).cloned().collect()
+    }
+
+    /// A trigger is to make a job of this name, sooner or later.
+    pub fn expects(&self, project: ProjectId, name: String) {
+        self.state().expected.insert((project, name));
+    }
+
+    /// The jobs that triggers were to make, and have not.
+    pub fn missing(&self) -> Vec<String> {
+        let state = self.state();
+        let missing = state.expected.iter().filter(|named| !state.names.contains_key(*named));
+        missing.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Somebody is to be told of this job, whatever its queue says; or nobody.
+    pub fn wishes(&self, job: JobId, is_told: bool) {
+        self.state().wishes.insert(job, is_told);
+    }
+
+    /// What was said of that.
+    pub fn wish(&self, job: JobId) -> Option<bool> {
+        self.state().wishes.get(&job).copied()
+    }
+
+    /// Somebody is told.
+    pub fn told(&self, message: &Message) {
+        let checked = self.state().told(message);
+        match checked {
+            Ok(id) => self.sim.log(|| format!("told {id}")),
+            Err(what) => self.sim.violated(what),
+        }
+    }
+
+    /// All that somebody was to be told of a job.
+    pub fn owed(&self, job: JobId) -> Vec<(told::Callback, Owed)> {
+        let state = self.state();
+        let of_job = state.owed.iter().filter(|((of, _), _)| *of == job);
+        of_job.map(|(callback, owed)| (*callback, *owed)).collect()
+    }
+
+    /// How many messages were received.
+    pub fn received(&self) -> u32 {
+        self.state().owed.values().map(|owed| owed.received).sum()
     }
 
     /// Who has a slot.
@@ -184,9 +259,21 @@ impl Watch {
 impl Account {
     fn commit(&mut self, kind: Kind, now: Timestamp, ops: &[Op]) -> Result<(), String> {
         let mut left = Vec::new();
+        let mut leads = false;
         for op in ops {
             match op {
-                Op::Put(key, _, wanted) if is_job(key) => self.job(kind, now, key, wanted)?,
+                Op::Put(key, _, wanted) if is_job(key) => {
+                    leads |= self.job(kind, now, key, wanted)?;
+                }
+                Op::Put(key, _, wanted) if rows::chunk_at(key).is_some() => {
+                    leads |= self.chunk(now, key, wanted)?;
+                }
+                Op::Put(key, ..) if rows::is_schedule(key) => {
+                    self.schedules.insert(key.clone());
+                }
+                Op::Put(key, _, wanted) if key.sort.starts_with("callback#") => {
+                    self.noted(key, wanted)?;
+                }
                 Op::Put(key, _, wanted) => {
                     if let Some(queue) = queue_of(key) {
                         let settings = serde_json::from_slice(&wanted.body);
@@ -194,12 +281,7 @@ impl Account {
                         self.queues.entry(queue).or_default().push((now, settings));
                     }
                 }
-                Op::Delete(key, _) => {
-                    let gone = self.jobs.remove(key);
-                    if gone.is_some_and(|job| job.deleted_at.is_none()) {
-                        return Err(format!("{key} is gone, and nobody asked for that"));
-                    }
-                }
+                Op::Delete(key, _) => self.gone(key)?,
                 Op::Check(..) => {}
                 Op::Join { key, member, limit } => self.join(now, key, member, *limit)?,
                 Op::Leave { key, member } => {
@@ -211,130 +293,40 @@ impl Account {
         }
         // Once all is written: what is live has a slot.
         for op in ops {
-            if let Op::Put(key, ..) = op
-                && let Some(job) = self.jobs.get(key)
-            {
-                self.have_slots(job)?;
+            if let Op::Put(key, _, wanted) = op {
+                self.have_slots(key)?;
+                self.waits(now, key, wanted.marks.get(&Index::Queue));
             }
         }
         for member in left {
-            let attempt = slots::attempt(member).ok_or_else(|| format!("the slot {member}"))?;
-            if self.jobs.values().any(|job| job.id == attempt.job && job.is_live(attempt)) {
+            let attempt = members::attempt(member).ok_or_else(|| format!("the slot {member}"))?;
+            if self.is_live(attempt) {
                 return Err(format!("{member} is live, and has given back its slot"));
             }
         }
-        Ok(())
+        if leads { self.lead_alone() } else { Ok(()) }
     }
 
-    fn have_slots(&self, job: &Job) -> Result<(), String> {
-        let slots = self.slots.get(&QueueKey::of(job));
-        for live in job.live_attempts() {
-            let resources = job.tasks[live.task as usize].resources;
-            let member = slots::member(live, resources);
-            if !slots.is_some_and(|slots| slots.contains(&member)) {
-                return Err(format!("{live} is live without a slot"));
+    fn gone(&mut self, key: &Key) -> Result<(), String> {
+        self.chunks.remove(key);
+        self.schedules.remove(key);
+        self.waiting.remove(key);
+        match self.jobs.remove(key) {
+            Some(job) if job.deleted_at.is_none() => {
+                Err(format!("{key} is gone, and nobody asked for that"))
             }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
-    /// A limit holds if it was that of a queue which was not paused, when
-    /// whoever joins may have looked at it.
-    fn join(
-        &mut self,
-        now: Timestamp,
-        key: &Key,
-        member: &str,
-        limit: SetLimit,
-    ) -> Result<(), String> {
-        let queue = rows::slots_of(key).ok_or_else(|| format!("the set {key}"))?;
-        let settings = self.queues.get(&queue).ok_or_else(|| format!("no queue {queue:?}"))?;
-        let (known, earlier) = settings.split_last().ok_or("a queue without settings")?;
-        let lately = earlier.iter().zip(&settings[1..]).filter(|(_, next)| now < next.0 + A_CALL);
-        let mut held = lately.map(|(then, _)| &then.1).chain([&known.1]);
-        let is_held = held.any(|queue| queue.slots() == limit && !queue.paused);
-        let slots = self.slots.entry(queue).or_default();
-        if !slots.insert(member.to_owned()) {
-            return Ok(());
+    fn is_live(&self, attempt: AttemptId) -> bool {
+        let is_of = |job: &&Job| job.id == attempt.job;
+        let Some(job) = self.jobs.values().find(is_of) else { return false };
+        match job.chunk_of(attempt) {
+            None => job.is_live(attempt),
+            Some(_) => self.chunks.values().any(|chunk| {
+                chunk.job == job.key() && chunk.run == job.run && chunk.is_live(attempt)
+            }),
         }
-        self.seen.fullest = self.seen.fullest.max(slots.len());
-        if !is_held {
-            return Err(format!("{member} joins by {limit:?}, which is not the queue's"));
-        }
-        if !SetSize::of(&*slots).is_within(limit) {
-            return Err(format!("{} slots are taken, more than {limit:?}", slots.len()));
-        }
-        Ok(())
     }
-
-    fn job(
-        &mut self,
-        kind: Kind,
-        now: Timestamp,
-        key: &Key,
-        wanted: &Wanted,
-    ) -> Result<(), String> {
-        let job: Job =
-            serde_json::from_slice(&wanted.body).map_err(|error| format!("{key}: {error}"))?;
-        marks_tell(kind, &job, wanted, !self.jobs.contains_key(key), now)?;
-        match self.jobs.get(key) {
-            Some(before) => {
-                transitions::check(before, &job, now)
-                    .map_err(|what| format!("{}: {what}", job.id))?;
-            }
-            None => self.is_new(key, &job)?,
-        }
-        for attempt in job.live_attempts() {
-            let live = job.instance(attempt).and_then(|instance| instance.live());
-            if live.is_some_and(|live| live.started_at.is_some()) {
-                self.let_run.insert(attempt);
-            }
-        }
-        self.seen.job(self.jobs.get(key), &job);
-        self.jobs.insert(key.clone(), job);
-        Ok(())
-    }
-
-    fn is_new(&mut self, key: &Key, job: &Job) -> Result<(), String> {
-        if job.run != 1 || job.deleted_at.is_some() || *key != rows::job(job.key()) {
-            return Err(format!("{} is no new job", job.id));
-        }
-        let Some(name) = &job.name else { return Ok(()) };
-        let known = self.names.insert((job.project, name.clone()), job.id);
-        known.map_or(Ok(()), |known| Err(format!("{known} and {} are of one token", job.id)))
-    }
-}
-
-/// How old a job is when it is marked as open, where that costs something.
-const YOUNG: SignedDuration = SignedDuration::from_mins(5);
-
-/// Whether the row's marks say what the job calls for: late never, early no
-/// more than the table has a use for.
-fn marks_tell(
-    kind: Kind,
-    job: &Job,
-    wanted: &Wanted,
-    is_new: bool,
-    now: Timestamp,
-) -> Result<(), String> {
-    let marked = wanted.marks.get(&Index::Due).and_then(rows::due_of);
-    let slack = SignedDuration::from_mins(1);
-    let sound = match (job.due_at(), marked) {
-        (None, None) => true,
-        (Some(due), Some(mark)) => {
-            let latest = if is_new && kind == Kind::Aws { due + slack } else { due };
-            let exact = mark.as_millisecond() == latest.as_millisecond();
-            mark <= latest && (kind == Kind::Aws || exact)
-        }
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    let waits = wanted.marks.contains_key(&Index::Queue) != job.claims().is_empty();
-    // Where a mark costs something, a young job has none.
-    let is_young = kind == Kind::Aws && now < job.id.created_at() + YOUNG;
-    let (is_open, is_listed) = (job.ending().is_none(), wanted.marks.contains_key(&Index::Open));
-    let open = is_open == is_listed || (is_young && !is_listed);
-    if sound && waits && open {
-        return Ok(());
-    }
-    Err(format!("{} is marked {:?} and calls for {:?}", job.id, wanted.marks, job.owes()))
 }

@@ -1,7 +1,14 @@
 //! People and programs that use the API: they send again what was not
 //! answered, change their minds, and look at what is theirs.
 
-use std::{sync::Arc, time::Duration};
+mod changes;
+mod events;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use cancel_job::CancelJob;
 use data_encoding::BASE64;
@@ -9,8 +16,6 @@ use delete_job::DeleteJob;
 use get_job::GetJob;
 use http::{HeaderName, header};
 use list_jobs::ListJobs;
-use put_queue::PutQueue;
-use retry_job::RetryJob;
 use serde_json::{Value, json};
 use shared::{job::ProjectId, ops::projects::NewProject};
 use submit_job::SubmitJob;
@@ -19,11 +24,14 @@ use crate::{
     ask::{Answer, Ask},
     executor::Process,
     host::Host,
-    specs,
+    specs::{self, Means, Whose},
 };
 
 /// Queues that clients use; the first is there from the start.
 pub const QUEUES: [&str; 2] = ["default", "second"];
+
+/// Jobs that there are, and whose they are.
+pub type Others = Arc<Mutex<Vec<(ProjectId, String)>>>;
 
 /// Somebody with a project's key.
 pub struct Client {
@@ -31,9 +39,16 @@ pub struct Client {
     project: ProjectId,
     basic: String,
     name: String,
+    means: Means,
     /// What a neighbour has, and this one must not see.
-    others: Arc<std::sync::Mutex<Vec<(ProjectId, String)>>>,
+    others: Others,
     mine: Vec<Mine>,
+    /// What its triggers wait for.
+    armed: BTreeSet<String>,
+    /// What it has told of.
+    events: Vec<String>,
+    /// How many objects it has written.
+    written: usize,
 }
 
 /// A job that was submitted.
@@ -41,6 +56,8 @@ struct Mine {
     name: String,
     body: Value,
     token: Option<String>,
+    /// The job that it was made from, by its place.
+    from: Option<usize>,
     id: Option<String>,
     removed: bool,
 }
@@ -51,12 +68,14 @@ impl Client {
         host: &Arc<Host>,
         new: &NewProject,
         name: String,
-        others: Arc<std::sync::Mutex<Vec<(ProjectId, String)>>>,
+        means: Means,
+        others: Others,
     ) -> Self {
         let pair = format!("{}:{}", new.key, new.secret.reveal());
         let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
         let (host, project) = (Arc::clone(host), new.project.id);
-        Client { host, project, basic, name, others, mine: Vec::new() }
+        let (mine, armed, events) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Client { host, project, basic, name, means, others, mine, armed, events, written: 0 }
     }
 
     /// Goes about its business for about so long.
@@ -64,7 +83,7 @@ impl Client {
         let sim = Arc::clone(&self.host.sim);
         self.host.watch.comes();
         sim.clone().spawn(Process::OUTSIDE, async move {
-            let deeds = sim.roll(|dice| dice.u32(3..9));
+            let deeds = sim.roll(|dice| dice.u32(4..12));
             let pause = u64::try_from(lasting.as_millis()).unwrap_or(0) / u64::from(deeds);
             for _ in 0..deeds {
                 let wait = sim.roll(|dice| dice.u64(0..=2 * pause));
@@ -76,15 +95,21 @@ impl Client {
     }
 
     async fn deed(&mut self) {
-        match self.host.sim.roll(|dice| dice.u32(0..17)) {
-            0..6 => self.submit().await,
-            6 | 7 => self.submit_again().await,
-            8 | 9 => self.cancel().await,
-            10 => self.delete().await,
-            11 | 12 => self.queue().await,
-            13 => self.list().await,
-            14 => self.wait().await,
-            15 => self.retry().await,
+        match self.host.sim.roll(|dice| dice.u32(0..34)) {
+            0..9 => self.submit().await,
+            9..11 => self.submit_again().await,
+            11 => self.submit_from().await,
+            12..14 => self.cancel().await,
+            14 => self.delete().await,
+            15..18 => self.queue().await,
+            18 => self.list().await,
+            19 => self.wait().await,
+            20..22 => self.retry().await,
+            22..24 => self.redeliver().await,
+            24 => self.change_all().await,
+            25..28 => self.trigger().await,
+            28..30 => self.write().await,
+            30..33 => self.post().await,
             _ => self.pry().await,
         }
     }
@@ -105,13 +130,43 @@ impl Client {
     }
 
     async fn submit(&mut self) {
-        let place = self.mine.len();
-        let name = format!("{}-{place}", self.name);
         let queue = QUEUES[self.host.sim.roll(|dice| usize::from(dice.u32(0..3) == 0))];
-        let body = self.host.sim.roll(|dice| specs::job(dice, &name, queue));
+        let (is_wide, sort) = self.host.sim.roll(|dice| (dice.bool(), dice.u32(0..4)));
+        if is_wide && std::mem::take(&mut self.means.wide) {
+            return self.submit_one(queue, specs::wide).await;
+        }
+        if sort > 0 {
+            return self.submit_one(queue, specs::job).await;
+        }
+        for _ in 0..self.host.sim.roll(|dice| dice.u32(1..4)) {
+            self.submit_one(queue, specs::plain).await;
+        }
+    }
+
+    async fn submit_one(
+        &mut self,
+        queue: &str,
+        spec: impl FnOnce(&mut fastrand::Rng, Whose<'_>) -> Value,
+    ) {
+        let name = format!("{}-{}", self.name, self.mine.len());
+        let (client, means) = (self.name.as_str(), self.means);
+        let whose = Whose { name: &name, queue, client, means };
+        let body = self.host.sim.roll(|dice| spec(dice, whose));
+        self.add(name, body, None).await;
+    }
+
+    /// What one of its jobs was, under another name.
+    async fn submit_from(&mut self) {
+        let Some((from, id)) = self.some() else { return };
+        let name = format!("{}-{}", self.name, self.mine.len());
+        let body = json!({"from": id, "name": name});
+        self.add(name, body, Some(from)).await;
+    }
+
+    async fn add(&mut self, name: String, body: Value, from: Option<usize>) {
         let token = self.host.sim.chance(700).then(|| format!("token-{name}"));
-        self.mine.push(Mine { name, body, token, id: None, removed: false });
-        self.send(place).await;
+        self.mine.push(Mine { name, body, token, from, id: None, removed: false });
+        self.send(self.mine.len() - 1).await;
     }
 
     /// The same again, with the same token: perhaps while the first is under way.
@@ -137,17 +192,24 @@ impl Client {
             self.ask(ask.json(&body)).await
         };
         let Some(answer) = answer else { return };
+        let mine = &self.mine[place];
         match answer.status {
             200 | 202 => self.accepted(place, &answer.json),
-            // Its queue is not there yet; it was removed; there is too much.
-            400 if self.mine[place].body["queue"] == QUEUES[1] => {}
-            409 if answer.json["code"] == "job_deleted" && self.mine[place].removed => {}
+            // Its queue is not there yet, or lets nothing so large run; what it
+            // was made from was removed. Nothing of that matters once it is a job.
+            400 if mine.id.is_none() && self.may_be_refused(place, &answer.json["field"]) => {}
+            409 if answer.json["code"] == "job_deleted" && mine.removed => {}
             429 | 500.. => {}
             status => {
                 let what = format!("a submit was answered {status}: {}", answer.json);
                 self.host.sim.violated(what);
             }
         }
+    }
+
+    fn may_be_refused(&self, place: usize, field: &Value) -> bool {
+        let from = self.mine[place].from;
+        field == "queue" || (field == "from" && from.is_some_and(|from| self.mine[from].removed))
     }
 
     fn accepted(&mut self, place: usize, json: &Value) {
@@ -161,8 +223,12 @@ impl Client {
             Some(_) => self.host.watch.note(|seen| seen.repeated += 1),
             None => {
                 mine.id = Some(id.clone());
-                let mut others =
-                    self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if let (Some(callback), Ok(job)) = (mine.body.get("callback"), id.parse()) {
+                    self.host.watch.wishes(job, *callback != "no");
+                }
+                let is_copy = mine.from.is_some();
+                self.host.watch.note(|seen| seen.copied += usize::from(is_copy));
+                let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
                 others.push((self.project, id));
             }
         }
@@ -174,21 +240,6 @@ impl Client {
         let known = known.filter_map(|(place, mine)| Some((place, mine.id.clone()?)));
         let known: Vec<_> = known.collect();
         self.host.sim.roll(|dice| dice.choice(known))
-    }
-
-    async fn cancel(&mut self) {
-        let Some((place, id)) = self.some() else { return };
-        let answer = self.insist(&Ask::of(CancelJob, &format!("/v1/jobs/{id}/cancel"))).await;
-        self.is_there(place, answer.as_ref());
-    }
-
-    /// Another run, of the first: asked for again, it is the same.
-    async fn retry(&mut self) {
-        let Some((place, id)) = self.some() else { return };
-        let all = self.host.sim.chance(300);
-        let ask = Ask::of(RetryJob, &format!("/v1/jobs/{id}/retry"));
-        let answer = self.insist(&ask.json(&json!({"all": all, "run": 1}))).await;
-        self.is_there(place, answer.as_ref());
     }
 
     async fn wait(&mut self) {
@@ -203,26 +254,6 @@ impl Client {
         if answer.is_some_and(|answer| answer.status == 404) && !mine.removed {
             self.host.sim.violated(format!("{} was accepted, and is not there", mine.name));
         }
-    }
-
-    async fn delete(&mut self) {
-        let Some((place, id)) = self.some() else { return };
-        // Also where the answer is lost.
-        self.mine[place].removed = true;
-        let answer = self.insist(&Ask::of(DeleteJob, &format!("/v1/jobs/{id}"))).await;
-        if answer.is_some_and(|answer| answer.status == 409) {
-            self.cancel().await;
-        }
-    }
-
-    async fn queue(&mut self) {
-        let name = QUEUES[self.host.sim.roll(|dice| dice.usize(0..2))];
-        let change = self.host.sim.roll(|dice| match dice.u32(0..4) {
-            0 => json!({"paused": true}),
-            1 => json!({"paused": false}),
-            _ => json!({"limit": dice.u32(1..4)}),
-        });
-        self.insist(&Ask::of(PutQueue, &format!("/v1/queues/{name}")).json(&change)).await;
     }
 
     /// All pages of a listing: nothing in it is anybody else's.
@@ -245,7 +276,7 @@ impl Client {
     /// Asks for what is not theirs.
     async fn pry(&mut self) {
         let theirs: Vec<_> = {
-            let others = self.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
             others.iter().filter(|(owner, _)| *owner != self.project).cloned().collect()
         };
         let Some((_, id)) = self.host.sim.roll(|dice| dice.choice(theirs)) else { return };
