@@ -50,8 +50,17 @@ pub struct Packing {
     facts: Facts,
     layout: Layout,
     length: u64,
-    manifest_length: u64,
-    late_room: usize,
+    manifest: Room,
+}
+
+/// What there is of a manifest; nothing where the layout has none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    /// Its length.
+    length: u64,
+    /// How much of that is for what shows while members are read.
+    late: usize,
+    /// Seconds since 1970.
     modified: u64,
 }
 
@@ -97,16 +106,7 @@ impl Packing {
         let all = members.iter().map(|member| ugc::length(member) + header::padded(member.size()));
         let length = all.sum::<u64>() + END as u64;
         let layout = Layout::Ugc;
-        Packing {
-            members,
-            notes,
-            facts,
-            layout,
-            length,
-            manifest_length: 0,
-            late_room: 0,
-            modified: 0,
-        }
+        Packing { members, notes, facts, layout, length, manifest: Room::default() }
     }
 
     /// One that tells in a manifest what it has.
@@ -114,8 +114,8 @@ impl Packing {
         let modified = facts.ended_at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
         let mut text = Vec::new();
         manifest::push_head(&facts, &mut text);
-        let late_room = manifest::late_room(&members);
-        manifest::push_tail(&notes, &[], late_room, &mut text);
+        let late = manifest::late_room(&members);
+        manifest::push_tail(&notes, &[], late, &mut text);
         let mut manifest_length = text.len() as u64;
         let mut length = 0;
         for (place, offset) in offsets(&members) {
@@ -128,7 +128,8 @@ impl Packing {
         length += header::length(MANIFEST.as_bytes(), &[]);
         length += header::padded(manifest_length) + END as u64;
         let layout = Layout::Native;
-        Packing { members, notes, facts, layout, length, manifest_length, late_room, modified }
+        let manifest = Room { length: manifest_length, late, modified };
+        Packing { members, notes, facts, layout, length, manifest }
     }
 
     /// The archive's exact length.
@@ -173,7 +174,7 @@ impl Packing {
 
     fn write_manifest(&self, mut writer: Writer<'_>) -> io::Result<Packed> {
         let buffer = &mut writer.buffer;
-        header::push_plain(MANIFEST, self.manifest_length, self.modified, buffer);
+        header::push_plain(MANIFEST, self.manifest.length, self.manifest.modified, buffer);
         writer.flush()?;
         let Writer { sink, hashing, late, odd, .. } = writer;
         let mut digests = hashing.finish()?.into_iter();
@@ -194,9 +195,9 @@ impl Packing {
                 sink(Chunk(Arc::new(std::mem::take(&mut text))))?;
             }
         }
-        manifest::push_tail(&self.notes, &late, self.late_room, &mut text);
+        manifest::push_tail(&self.notes, &late, self.manifest.late, &mut text);
         digest.update(&text);
-        text.resize(text.len() + header::padding(self.manifest_length) + END, 0);
+        text.resize(text.len() + header::padding(self.manifest.length) + END, 0);
         sink(Chunk(Arc::new(text)))?;
         Ok(Packed { manifest_sha256: HEXLOWER.encode(digest.finish().as_ref()) })
     }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     job::{Job, JobId, ProjectId},
     service::Service,
-    wire::Problem,
+    wire::{Problem, views::ENDED_STATES},
 };
 
 /// How many jobs are changed side by side.
@@ -52,9 +52,7 @@ impl Deed {
         match self {
             Deed::Cancel => &["queued", "running"],
             Deed::Retry { all: false } => &["failed", "partly_failed", "cancelled", "timed_out"],
-            Deed::Retry { all: true } | Deed::Delete => {
-                &["succeeded", "failed", "partly_failed", "cancelled", "timed_out"]
-            }
+            Deed::Retry { all: true } | Deed::Delete => &ENDED_STATES,
         }
     }
 

@@ -179,7 +179,7 @@ impl Filter {
 
     /// Whether only jobs that are not over can pass.
     fn only_open(&self) -> bool {
-        let open = |state: &String| matches!(state.as_str(), "queued" | "running" | "stopping");
+        let open = |state: &String| crate::wire::views::OPEN_STATES.contains(&state.as_str());
         !self.states.is_empty() && self.states.iter().all(open)
     }
 }

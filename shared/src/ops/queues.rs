@@ -19,7 +19,12 @@ use crate::{
     job::{AttemptId, AttemptKey, CallbackSpec, Name, Origin, ProjectId, Resources, TaskSpec},
     platform::{Expect, Index, Mark, Op, Query, Row, SetLimit, SetSize, TableError, Wanted},
     service::Service,
-    wire::{Problem, callback::CallbackChoice, submit::Submission, views::QueueView},
+    wire::{
+        Problem,
+        callback::CallbackChoice,
+        submit::Submission,
+        views::{OPEN_STATES, QueueView},
+    },
 };
 
 /// The partition of the index that lists the queues of all projects.
@@ -364,7 +369,7 @@ pub async fn delete(service: &Service, key: &QueueKey) -> Result<(), Problem> {
 /// Whether a job of the queue is not over, in whatever state it is: what waits
 /// for another task or its image is not in line yet.
 async fn has_open_jobs(service: &Service, key: &QueueKey) -> Result<bool, Problem> {
-    let states = ["queued", "running", "stopping"].map(str::to_owned).into();
+    let states = OPEN_STATES.map(str::to_owned).into();
     let filter = Filter { states, queue: Some(key.name.to_string()), ..Filter::default() };
     let mut after = None;
     loop {

@@ -214,17 +214,19 @@ pub struct JobsView {
     pub next: Option<String>,
 }
 
+/// The words for where a job stands that is not over.
+pub const OPEN_STATES: [&str; 3] = ["queued", "running", "stopping"];
+
+/// The words for how a job's run has ended.
+pub const ENDED_STATES: [&str; 5] =
+    ["succeeded", "failed", "partly_failed", "cancelled", "timed_out"];
+
 /// Every word for where a job stands.
-pub const JOB_STATES: [&str; 8] = [
-    "queued",
-    "running",
-    "stopping",
-    "succeeded",
-    "failed",
-    "partly_failed",
-    "cancelled",
-    "timed_out",
-];
+pub const JOB_STATES: [&str; 8] = {
+    let [queued, running, stopping] = OPEN_STATES;
+    let [succeeded, failed, partly_failed, cancelled, timed_out] = ENDED_STATES;
+    [queued, running, stopping, succeeded, failed, partly_failed, cancelled, timed_out]
+};
 
 /// The word for where a job stands, one of [`JOB_STATES`].
 pub fn job_state(job: &Job) -> &'static str {
@@ -238,7 +240,7 @@ pub fn job_state(job: &Job) -> &'static str {
     }
 }
 
-/// The word for how a run ended, one of [`JOB_STATES`].
+/// The word for how a run ended, one of [`ENDED_STATES`].
 pub fn ending_word(ending: Ending) -> &'static str {
     match ending {
         Ending::Succeeded => "succeeded",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use shared::wire::views::ENDED_STATES;
 
 use super::table::{between, clean};
 
@@ -108,10 +109,7 @@ impl Counts {
 impl Job {
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
-        matches!(
-            self.state.as_str(),
-            "succeeded" | "failed" | "partly_failed" | "cancelled" | "timed_out"
-        )
+        ENDED_STATES.contains(&self.state.as_str())
     }
 
     /// Whether it is past its queue.
