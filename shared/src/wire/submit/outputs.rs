@@ -65,7 +65,7 @@ pub struct OutputToObject {
     /// is fixed. `{job}` stands for the job's id, and `{instance}` for the
     /// instance's index, which has to be there where several instances would
     /// write the one object. No two outputs of a task, or its streams, go to one
-    /// object or one folder, nor one into the folder of another.
+    /// object.
     #[serde(default)]
     pub to: Option<String>,
 }
@@ -158,9 +158,9 @@ impl At {
     }
 }
 
-/// Where things go, and which field says so. No two by name to one object, nor
-/// to one folder, nor one into the folder of another: who would be the last to
-/// get there? What else files of two folders are called, nobody knows yet.
+/// Where things go, and which field says so. No two by name to one object,
+/// whoever would be the last to get there. What files in a folder are called,
+/// nobody knows yet: streams and outputs may go to the same.
 struct Taken {
     instances: u32,
     by: Vec<(String, Destination)>,
@@ -175,21 +175,13 @@ impl Taken {
                         for the index of each";
             return Err(Problem::invalid(field, rule));
         }
-        if let Some((other, _)) = self.by.iter().find(|(_, other)| overlap(other, &to)) {
+        if let Some((other, _)) = self.by.iter().find(|(_, other)| !to.takes_many() && *other == to) {
             let rule = format!("what `{other}` says goes there as well: one may replace the other");
             return Err(Problem::invalid(field, rule));
         }
         self.by.push((field.to_owned(), to.clone()));
         Ok(to)
     }
-}
-
-/// Whether the two are the same, or one is an object in the folder of the other.
-fn overlap(one: &Destination, other: &Destination) -> bool {
-    let is_in = |one: &Destination, folder: &Destination| {
-        folder.takes_many() && !one.takes_many() && one.key.starts_with(&folder.key)
-    };
-    one.bucket == other.bucket && (one.key == other.key || is_in(one, other) || is_in(other, one))
 }
 
 /// A path that may be kept.
@@ -259,19 +251,9 @@ mod tests {
             ),
             (r#""stdout_to": "b/c", "stderr_to": "b/c""#, "stderr_to", "`stdout_to`"),
             (
-                r#""outputs": [{"path": "/a", "to": "b/c/"}], "stdout_to": "b/c/d""#,
-                "stdout_to",
-                "`outputs[0].to`",
-            ),
-            (
-                r#""outputs": ["/x", {"path": "/a", "to": "b/c/d"}, {"path": "/b", "to": "b/"}]"#,
+                r#""outputs": ["/x", {"path": "/a", "to": "b/c"}, {"path": "/b", "to": "b/c"}]"#,
                 "outputs[2].to",
                 "`outputs[1].to`",
-            ),
-            (
-                r#""outputs": [{"path": "/a", "to": "b/c/"}, {"path": "/b", "to": "b/c/"}]"#,
-                "outputs[1].to",
-                "`outputs[0].to`",
             ),
         ] {
             let refused = task(&format!(r#"{{"image": "a", {fields}}}"#));
@@ -284,8 +266,8 @@ mod tests {
         assert!(task(r#"{"image": "a", "instances": 2, "stdout_to": "b/{instance}"}"#).is_ok());
         let shared = r#"{"image": "a", "instances": 2, "outputs": [{"path": "/a", "to": "b/"}]}"#;
         assert!(task(shared).is_ok());
-        let apart = r#"[{"path": "/a", "to": "b/c/"}, {"path": "/b", "to": "b/d"}]"#;
-        let apart = format!(r#"{{"image": "a", "outputs": {apart}, "stdout_to": "c/c/d"}}"#);
-        assert!(task(&apart).is_ok());
+        let beside = r#"[{"path": "/a", "to": "b/c/"}, {"path": "/b", "to": "b/c/"}]"#;
+        let beside = format!(r#"{{"image": "a", "outputs": {beside}, "stdout_to": "b/c/log"}}"#);
+        assert!(task(&beside).is_ok());
     }
 }
