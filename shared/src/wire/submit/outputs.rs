@@ -175,7 +175,8 @@ impl Taken {
                         for the index of each";
             return Err(Problem::invalid(field, rule));
         }
-        if let Some((other, _)) = self.by.iter().find(|(_, other)| !to.takes_many() && *other == to) {
+        if let Some((other, _)) = self.by.iter().find(|(_, other)| !to.takes_many() && *other == to)
+        {
             let rule = format!("what `{other}` says goes there as well: one may replace the other");
             return Err(Problem::invalid(field, rule));
         }
