@@ -5,7 +5,7 @@
 //!
 //! | verb | body | answer |
 //! |---|---|---|
-//! | `plan` | [`PlanRequest`] | [`Plan`], or 409 when no user code may run |
+//! | `plan` | [`PlanRequest`] | [`Plan`] or [`InputPage`], or 409 when no user code may run |
 //! | `logs` | [`LogBatch`] | 204 |
 //! | `upload` | [`UploadRequest`] | [`Upload`] |
 //! | `report` | [`Report`] | 204, or 409 when the attempt no longer counts |
@@ -80,7 +80,7 @@ pub mod exit_code {
 pub struct PlanRequest {
     /// The agent's version.
     pub agent: String,
-    /// Where an earlier answer's inputs ended: [`Plan::more`] of that.
+    /// Where an earlier answer's inputs ended: its `more`. None for the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
@@ -100,8 +100,8 @@ pub struct Plan {
     /// Files to be there before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<PlanInput>,
-    /// There are more inputs than these: to ask again with. Of what is answered
-    /// then only its inputs count, and whether there are more.
+    /// There are more inputs than these: to ask again with. What is answered
+    /// then is an [`InputPage`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<String>,
     /// Absolute paths or patterns to keep.
@@ -127,6 +127,17 @@ pub struct Plan {
     /// Where each goes is asked with [`UploadRequest::object`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<PlanObject>,
+}
+
+/// More of a plan's inputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputPage {
+    /// These, after those that came before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<PlanInput>,
+    /// There are still more: to ask again with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
 }
 
 /// What becomes an object, or many.

@@ -67,9 +67,10 @@ class ByUrl(unittest.TestCase):
         token = client.invoke("GetAccessToken")["AccessToken"]
 
         def post(action, body=b"", **args):
+            # Who shows a token need not sign; and the stand-in takes a signature
+            # in a query for one of AWS.
             args = {"Action": action, "Region": "cn-bj2", "AccessToken": token, **args}
             payload = encoder.encode(args)
-            payload["Signature"] = client.credential.verify_ac(payload)
             headers = {"Content-Type": "application/octet-stream"}
             request = Request(
                 url=url_of("ucloud-ugc"), method="post", params=payload, data=body, headers=headers
@@ -103,25 +104,25 @@ class ByUrl(unittest.TestCase):
         asked = batch.DescribeTaskLogsRequest()
         asked.JobId, asked.TaskName = OURS.jobs()[0]["id"], "main"
         logs = client.DescribeTaskLogs(asked).TaskInstanceLogSet
-        self.assertEqual(base64.b64decode(logs[0].StdoutLog), b"hi")
+        start, text = logs[0].StdoutLog.split(",")
+        self.assertEqual((start[:5], base64.b64decode(text)), ("data:", b"hi\n"))
 
     def test_tencent_ci(self):
-        host, _, port = address_of("tencent-ci").partition(":")
-        place = {"IP": host, "Port": int(port or 80)}
+        # The host is the function's, so that a bucket is none of it.
         config = CosConfig(
             Region="ap-chongqing",
             SecretId=OURS.key,
             SecretKey=OURS.secret,
             Scheme="http",
-            Endpoint=address_of("tencent-ci"),
-            **(place if port else {}),
+            Domain=address_of("tencent-ci"),
         )
         client = CosS3Client(config, retry=0)
-        # On AWS the host is the function's, so that a bucket is none of it.
+        queues = client.ci_get_media_pic_queue(Bucket="test-1234567890")
+        self.assertEqual(queues["TotalCount"], "1", queues)
         found = client.ci_list_media_jobs(
             Bucket="test-1234567890", Tag="PicProcess", ContentType="application/xml"
         )
-        self.assertIn("JobsDetail", found)
+        self.assertIn("NextToken", found)
 
     def test_alibaba_ehpc(self):
         config = utils_models.Config(

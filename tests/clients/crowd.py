@@ -24,6 +24,7 @@ from ucloud.core.exc import RetCodeException
 
 import alibaba_ehpc
 import tarpon
+import tencent_ci
 from tarpon import OURS, THEIRS
 
 CLIENTS = 16
@@ -98,6 +99,53 @@ class Tencent:
         return self.state(job) is not None
 
 
+class Processing:
+    """CI. Its own operation is of an image that the process runtime has not: this
+    one is a template of the project's, which any tag may name, and does the same
+    in small: an object in, an object out."""
+
+    BUCKET, TAG = "crowd-1234567890", "Copy"
+
+    def __init__(self, project):
+        self.client, self.project = tencent_ci.client(project), project
+        text = {"type": "string"}
+        job = tarpon.probe("cat", stdin={"object": "${input}"}, stdout_to="${output}")
+        job["resources"] = {"cpu": 0.05, "memory_mib": 64}
+        template = {"parameters": {"input": text, "output": text}, "job": job}
+        project.request("PUT", f"/v1/templates/{self.TAG}", template).expect(200, 201)
+        project.put(f"{self.BUCKET}/hello", b"hello\n")
+
+    def submit(self, name):
+        output = {"Region": tencent_ci.REGION, "Bucket": self.BUCKET, "Object": name}
+        operation = {"Output": output, "UserData": name}
+        order = {"Tag": self.TAG, "Input": {"Object": "hello"}, "Operation": operation}
+        answer = self.client.ci_create_media_jobs(Bucket=self.BUCKET, Jobs=order, Lst={})
+        (made,) = answer["JobsDetail"]
+        return made["JobId"]
+
+    def found(self, job):
+        answer = self.client.ci_get_media_jobs(Bucket=self.BUCKET, JobIDs=job)
+        missing, found = answer.get("NonExistJobIds"), answer.get("JobsDetail", [])
+        assert (missing == job) == (not found), answer
+        return found[0] if found else None
+
+    def state(self, job):
+        found = self.found(job)
+        return found and found["State"]
+
+    def is_over(self, job):
+        return self.state(job) in ("Success", "Failed", "Cancel")
+
+    def has_succeeded(self, job):
+        found = self.found(job)
+        name = found["Operation"]["UserData"]
+        out = self.project.get(f"{self.BUCKET}/{name}")
+        return (found["State"], out) == ("Success", b"hello\n")
+
+    def sees(self, job):
+        return self.state("j" + job.removeprefix("job-")) is not None
+
+
 class UCloud:
     """UGC."""
 
@@ -162,6 +210,7 @@ KINDS = (
     lambda project: Alibaba(alibaba_ehpc.Classic(project)),
     lambda project: Alibaba(alibaba_ehpc.Current(project)),
     Tencent,
+    Processing,
     UCloud,
     Huawei,
 )

@@ -8,6 +8,8 @@ import unittest
 from unittest import mock
 
 import keystoneauth1.exceptions
+import keystoneauth1.identity
+import keystoneauth1.session
 import openstack
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
@@ -47,6 +49,23 @@ def queued(**fields):
 
 def let_go():
     OURS.queue("held", paused=False)
+
+
+#: Jobs that cannot be run, each with the API's code, the native cause, and how
+#: the sentence about it begins.
+FAILING = (
+    ({"image": "sha256:" + "0" * 64}, "IMG.0144", "image_not_found", "there is no such image"),
+    # No registry of this machine's own is asked unless the operator allows it.
+    ({"image": "127.0.0.1:9/absent:1"}, "IMG.0024", "image_unusable", "the image cannot be used"),
+    ({"entrypoint": ["/no/such"]}, "IMG.0018", "start_failed", "the process could not be started"),
+)
+
+
+def failed(**changed):
+    """A job that has failed."""
+    job = OURS.submit({**tarpon.probe("say hi"), **changed})
+    assert OURS.finish(job)["state"] == "failed"
+    return job
 
 
 def graph():
@@ -133,6 +152,26 @@ class ByToken(unittest.TestCase):
         failed = self.ims.get_async_job(hex_id(job))
         self.assertEqual((failed.status, failed.error_code), ("FAIL", "IMG.0061"))
         self.assertEqual(failed.fail_reason, "the process ended with code 7")
+
+    def test_what_could_not_be_run_has_the_nearest_code(self):
+        for changed, code, _, sentence in FAILING:
+            with self.subTest(code):
+                shown = self.ims.get_async_job(hex_id(failed(**changed)))
+                self.assertEqual((shown.status, shown.error_code), ("FAIL", code))
+                self.assertTrue(shown.fail_reason.startswith(sentence), shown.fail_reason)
+
+    def test_a_token_says_how_and_when_it_was_issued(self):
+        session = self.connection.session
+        first = session.auth.get_access(session)
+        again = keystoneauth1.identity.V3Token(f"{URL}/v3", first.auth_token)
+        second = again.get_access(keystoneauth1.session.Session())
+        for access, method in ((first, "password"), (second, "token")):
+            subject = {"X-Subject-Token": access.auth_token}
+            shown = session.get(f"{URL}/v3/auth/tokens", headers=subject).json()["token"]
+            self.assertEqual(shown["methods"], [method])
+            for name, at in (("issued_at", access.issued), ("expires_at", access.expires)):
+                told = datetime.datetime.fromisoformat(shown[name].replace("Z", "+00:00"))
+                self.assertEqual(told, at)
 
     def test_unknown_jobs_and_those_of_others_are_not_found(self):
         theirs = THEIRS.submit(tarpon.probe("say hi"))
@@ -253,6 +292,18 @@ class BySignature(unittest.TestCase):
         self.assertEqual(failed.fail_reason, "the process ended with code 7")
         self.assertEqual(failed.entities.error_code, "exited")
         self.assertEqual(failed.entities.error, failed.fail_reason)
+
+    def test_what_could_not_be_run_has_the_nearest_code(self):
+        for changed, code, cause, sentence in FAILING:
+            with self.subTest(code):
+                shown = self.show(failed(**changed))
+                self.assertEqual((shown.status, shown.error_code), ("FAIL", code))
+                self.assertTrue(shown.fail_reason.startswith(sentence), shown.fail_reason)
+                self.assertEqual(shown.entities.error_code, cause)
+                self.assertEqual(shown.entities.error, shown.fail_reason)
+                progress = ShowJobProgressRequest(job_id=shown.job_id)
+                progress = self.client.show_job_progress(progress)
+                self.assertEqual((progress.status, progress.error_code), ("FAIL", code))
 
     def test_tasks_are_sub_jobs_that_can_be_asked_for(self):
         job = graph()

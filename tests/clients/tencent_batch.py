@@ -7,6 +7,7 @@ this machine's own, as no image is fetched here.
 
 import base64
 import datetime
+import http.server
 import io
 import itertools
 import json
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -102,8 +104,8 @@ def connected(
     token=None,
 ):
     """A client, as a user makes one: the endpoint and the key are ours."""
-    http = HttpProfile(protocol="http", endpoint=ADDRESS, reqMethod=method)
-    profile = ClientProfile(signMethod=sign, httpProfile=http, language="en-US")
+    by_http = HttpProfile(protocol="http", endpoint=ADDRESS, reqMethod=method)
+    profile = ClientProfile(signMethod=sign, httpProfile=by_http, language="en-US")
     return BatchClient(Credential(key, secret, token), region, profile)
 
 
@@ -182,6 +184,44 @@ def attempts(job):
 
 def moment(text):
     return datetime.datetime.fromisoformat(text)
+
+
+class Receiver:
+    """Takes what is told, and keeps it in its order."""
+
+    def __enter__(self):
+        self.said = said = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                said.append((self.headers["Content-Type"], json.loads(body)))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_port}/"
+
+    def event(self, name):
+        """The one event of this name, once it was told."""
+
+        def look():
+            events = [one for _, body in list(self.said) for one in body["Events"]]
+            return next((one for one in events if one["EventName"] == name), None)
+
+        return until(f"{name} is told", look)
 
 
 class Examples(unittest.TestCase):
@@ -479,6 +519,43 @@ class Life(unittest.TestCase):
         with self.assertRaises(TencentCloudSDKException) as raised:
             ask("DescribeComputeEnv", EnvId=env)
         self.assertEqual(raised.exception.get_code(), "ResourceNotFound.ComputeEnv")
+
+    def test_a_job_is_told_of_by_events(self):
+        # A topic is a message queue of the operator's; here the environment's
+        # queue says who is told.
+        data = {"InstanceType": "S1.SMALL1", "ImageId": IMAGE_ID}
+        env = ask(
+            "CreateComputeEnv",
+            ComputeEnv={"EnvName": "told", "DesiredComputeNodeCount": 1, "EnvData": data},
+            Placement={"Zone": "ap-guangzhou-2"},
+        ).EnvId
+        with Receiver() as receiver:
+            callback = {"url": receiver.url, "events": ["started", "finished"]}
+            OURS.queue(env, callback=callback)
+            good, bad = task("a", "true", EnvId=env), task("a", "false", EnvId=env)
+            del good["ComputeEnv"], bad["ComputeEnv"]
+            job = submit(good)
+            for name in ("JOB_RUNNING", "JOB_SUCCEED"):
+                event = receiver.event(name)
+                self.assertEqual(event["EventVersion"], "1.0")
+                self.assertEqual(event["Region"], "ap-guangzhou")
+                self.assertRegex(event["EventTime"], TIME)
+                state = name.removeprefix("JOB_")
+                told = {"JobId": job, "JobName": "test", "JobState": state}
+                self.assertEqual(event["Batch"], told)
+                self.assertEqual(event["EventVars"], [])
+            job = submit(bad)
+            self.assertEqual(receiver.event("JOB_FAILED")["Batch"]["JobId"], job)
+            self.assertEqual({kind for kind, _ in receiver.said}, {"application/json"})
+        with self.assertRaises(TencentCloudSDKException) as raised:
+            submit(
+                task("a", "true"),
+                Notifications=[
+                    {"TopicName": "nobody", "EventConfigs": [{"EventName": "JOB_SUCCEED"}]}
+                ],
+            )
+        code = raised.exception.get_code()
+        self.assertEqual(code, "InvalidParameter.NotificationTopicName")
 
     def test_a_task_template_is_kept(self):
         made = ask(

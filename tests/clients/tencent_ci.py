@@ -24,14 +24,14 @@ HOST, PORT = ADDRESS.split(":")
 PHOTOGRAPH = (pathlib.Path(__file__).parent.parent / "data" / "chelsea.jpg").read_bytes()
 
 
-def client(who=OURS, secret=None, **address):
+def client(who=OURS, secret=None, retry=0, **address):
     """The client, as the vendor's own documentation sets it up."""
     address = address or {"IP": HOST, "Port": int(PORT), "Endpoint": f"ci.{REGION}.myqcloud.com"}
     config = CosConfig(
         Region=REGION, SecretId=who.key, SecretKey=secret or who.secret, Scheme="http", **address
     )
     # It would try again what the service failed at: here that is a failure.
-    return CosS3Client(config, retry=0)
+    return CosS3Client(config, retry=retry)
 
 
 def md5(content):
@@ -263,6 +263,28 @@ class Pictures(Base):
                 out = OURS.get(f"{self.bucket}/output/out.jpg")
                 self.assertEqual((len(out), md5(out)), (int(result["Size"]), result["Etag"]))
 
+    def test_each_operation_of_a_request_is_a_job_and_all_are_or_none_is(self):
+        order = self.order()
+        one = order["Operation"]
+        rule = {"ProcessRule": "imageMogr2/rotate/180"}
+        two = {**one, "PicProcess": rule, "Output": {**one["Output"], "Object": "output/two.jpg"}}
+
+        def create(*operations):
+            order["Operation"] = list(operations)
+            return self.client.ci_create_media_jobs(Bucket=self.bucket, Jobs=order, Lst={})
+
+        made = create(one, two)["JobsDetail"]
+        for job, size in zip(made, [("451", "300"), ("300", "451")], strict=True):
+            done = self.wait(job["JobId"], "Success", "Failed")
+            result = done["Operation"]["PicProcessResult"]["ProcessResult"]
+            self.assertEqual((result["Width"], result["Height"]), size)
+        self.refused(400, "InvalidArgument", create, one, {**two, "JobLevel": "9"})
+        self.refused(400, "InvalidArgument", create, *[one] * 34)
+        self.refused(400, "MalformedXML", create, {**one, "@Level": "1"})
+        queue = self.queue()["QueueId"]
+        listing = self.client.ci_list_media_jobs(Bucket=self.bucket, Tag="All", QueueId=queue)
+        self.assertEqual(len(listing["JobsDetail"]), len(made))
+
     def test_a_job_that_cannot_be_done_fails_and_says_why(self):
         failed = self.wait(self.create("imageMogr2/dance/7")["JobId"], "Success", "Failed")
         self.assertEqual((failed["State"], failed["Code"]), ("Failed", "ProcessFailed"))
@@ -431,9 +453,26 @@ class Templates(Base):
             self.refused(404, "NoSuchTemplate", call, Bucket=self.bucket, TemplateId=first)
 
     def test_a_services_switch_is_there(self):
-        answer, data = self.client.ci_open_pic_bucket(Bucket=self.bucket)
-        self.assertTrue(answer["x-ci-request-id"])
-        self.client.ci_close_pic_bucket(Bucket=self.bucket)
+        both = (self.bucket, f"other-{self.bucket}")
+
+        def switch(bucket):
+            # Asked so, the client says the bucket: it has it in its address. It
+            # is not signed, and has to be anew in the second of another.
+            return client(retry=3, Domain=f"{ADDRESS}/ci/{bucket}")
+
+        for bucket in both:
+            answer, _ = switch(bucket).ci_open_pic_bucket(Bucket=bucket)
+            self.assertTrue(answer["x-ci-request-id"])
+
+        def shown(**more):
+            answer = self.client.ci_get_pic_bucket(BucketNames=",".join(both), **more)
+            return {one["Name"] for one in answer.get("PicBucketList", [])}
+
+        self.assertEqual(shown(), set(both))
+        self.assertEqual(shown(BucketName="other-"), set(both[1:]))
+        for bucket in both:
+            switch(bucket).ci_close_pic_bucket(Bucket=bucket)
+        self.assertEqual(shown(), set())
 
 
 class Addresses(Base):
@@ -447,14 +486,15 @@ class Addresses(Base):
             ("address", {"Domain": ADDRESS}, "default"),
             ("proxy", {"Proxies": {"http": tarpon.URL}}, self.bucket),
         ]:
+            # What signs no bucket is good for one: in the second of another, the
+            # client has to sign anew, which it does when it tries again.
+            who = client(retry=3, **address)
             with self.subTest(name):
                 # Nothing is to keep the proxy from being asked.
                 with mock.patch.dict("os.environ", {"NO_PROXY": "", "no_proxy": ""}):
-                    (queue,) = client(**address).ci_get_media_pic_queue(Bucket=self.bucket)[
-                        "QueueList"
-                    ]
+                    (queue,) = who.ci_get_media_pic_queue(Bucket=self.bucket)["QueueList"]
                     self.assertEqual(queue["BucketId"], bucket)
-                    made = self.create(who=client(**address), CallBack="no")
+                    made = self.create(who=who, CallBack="no")
                 self.assertEqual(made["Input"]["BucketId"], bucket)
                 self.assertEqual(made["Input"]["Region"], REGION)
         self.assertEqual(self.wait(made["JobId"], "Success", "Failed")["State"], "Success")

@@ -43,8 +43,10 @@ mod logs;
 mod objects;
 mod reads;
 mod tasks;
+mod usage;
 
 mod again;
+mod caches;
 mod queues;
 mod stop;
 mod triggers;

@@ -48,8 +48,8 @@ async fn what_a_job_leaves_becomes_objects_and_stays_in_its_archive(world: &mut 
         {"path": place("out/single"), "to": "made/single"},
         {"path": place("out/large"), "to": "made/large"},
         {"path": place("out/dir"), "to": "made/dir/"},
-        {"path": place("out/*.csv"), "to": "made/"},
-        {"path": place("out/*.none"), "to": "made/"},
+        {"path": place("out/*.csv"), "to": "made/csv/"},
+        {"path": place("out/*.none"), "to": "made/none/"},
     ]);
     let job = world
         .probe(&steps)
@@ -62,13 +62,13 @@ async fn what_a_job_leaves_becomes_objects_and_stays_in_its_archive(world: &mut 
     assert_eq!(view["state"], "succeeded", "{view:#}");
     let client = &world.client;
     assert_eq!(keys(client, "logs").await, ["err.txt", "out.txt"]);
-    assert_eq!(keys(client, "made").await, ["a.csv", "dir/er/deep.txt", "large", "single"]);
+    assert_eq!(keys(client, "made").await, ["csv/a.csv", "dir/er/deep.txt", "large", "single"]);
     for (name, text) in [
         ("logs/out.txt", "hello\n"),
         ("logs/err.txt", "aside\n"),
         ("made/single", "one"),
         ("made/dir/er/deep.txt", "deep"),
-        ("made/a.csv", "two"),
+        ("made/csv/a.csv", "two"),
     ] {
         assert_eq!(object(client, name).await, text, "{name}");
     }

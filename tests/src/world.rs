@@ -250,6 +250,12 @@ impl World {
         self.server = Some(again.unwrap_or_else(|why| panic!("no new start: {why}")));
     }
 
+    /// The same, with this on its command line as well.
+    pub fn restart_with(&mut self, more: &[&str]) {
+        self.options.more.extend(more.iter().map(|word| (*word).to_owned()));
+        self.restart();
+    }
+
     /// A client of a project of its own, which the operator makes.
     pub async fn project(&mut self, name: &str) -> Client {
         let credentials = if let Some(deployed) = &self.deployed {

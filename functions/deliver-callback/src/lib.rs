@@ -12,7 +12,7 @@ use shared::{
 };
 
 /// How other APIs than the native one tell the callers of their jobs.
-const SHAPES: Shapes<'static> = &[&dialect_tencent_ci::Told];
+const SHAPES: Shapes<'static> = &[&dialect_tencent_batch::Told, &dialect_tencent_ci::Told];
 
 /// The reaction.
 pub struct DeliverCallback;
@@ -38,10 +38,33 @@ mod tests {
     use shared::{
         conformance::memory::{Reception, World},
         function::Reaction,
-        ops::{rows::QueueKey, sweep::Wake},
+        job::Origin,
+        ops::{rows::QueueKey, submit, sweep::Wake},
+        wire::submit::JobRequest,
     };
 
     use super::DeliverCallback;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_told_of_in_the_shape_of_its_own_api() {
+        let world = World::new().await;
+        let json = br#"{"image": "a", "callback": {"url": "https://example.com/hook"}}"#;
+        for (api, shape) in [
+            ("tencent-batch", r#""EventName":"JOB_SUCCEED""#),
+            ("another", r#""type":"job.finished""#),
+        ] {
+            let (job, tasks) = JobRequest::parse(json).unwrap();
+            let mut submission = job.check(tasks, &world.service.limits).unwrap();
+            let request = r#"{"Placement": {}, "Job": {}}"#.to_owned();
+            submission.spec.origin = Some(Origin { api: api.to_owned(), request });
+            let (service, project) = (&world.service, world.project);
+            let job = submit::submit(service, project, submission, b"", None).await.unwrap().job;
+            world.run(job.id, 0, &[("Stdout", "")]).await;
+            DeliverCallback.react(service, Wake::Job(job.key())).await.unwrap();
+            let told = world.memory.outbox.told().pop().unwrap().body();
+            assert!(told.contains(shape), "{api}: {told}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_is_told_by_the_change_and_told_again_by_the_clock() {

@@ -12,6 +12,9 @@ use shared::{
 
 use crate::{faults::Fault, parameters::Parameters, words};
 
+/// How much is looked up, or done, side by side for one call.
+pub const AT_ONCE: usize = 8;
+
 /// A request whose sender is known.
 pub struct Call<'a> {
     pub service: &'a Service,

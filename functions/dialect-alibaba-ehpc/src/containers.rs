@@ -18,7 +18,7 @@ use shared::{
 };
 
 use crate::{
-    call::Call,
+    call::{AT_ONCE, Call},
     faults::Fault,
     words::{self, Indices},
 };
@@ -165,7 +165,7 @@ async fn whole(service: &Service, job: &Job, spec: &JobSpec) -> Result<JobInfo, 
     let places = tasks.flat_map(|(task, of)| (0..of.instances).map(move |place| (task, place)));
     let parts: Vec<_> =
         places.take(SHOWN).map(|(task, place)| part(service, job, task, place)).collect();
-    let parts: Vec<Part> = stream::iter(parts).buffered(8).try_collect().await?;
+    let parts: Vec<Part> = stream::iter(parts).buffered(AT_ONCE).try_collect().await?;
     let state = match (job.ending(), parts.as_slice()) {
         (None, [only]) if spec.instances() == 1 => words::part_state(job, only.instance.as_ref()),
         _ => words::job_state(job),
@@ -238,10 +238,10 @@ pub async fn part(service: &Service, job: &Job, task: u32, place: u32) -> Result
     let none = AttemptId { job: job.id, run: job.run, task, instance: place, number: 0 };
     let key = AttemptKey { project: job.project, attempt: none };
     let held = chunks::held(service, key).await?;
-    let (instance, latest) = match &held {
-        Some(held) => (held.instance(none).cloned(), held.latest(task, place)),
-        None => (None, none),
-    };
+    // What is not of this run yet tells only of an earlier one.
+    let instance = held.as_ref().and_then(|held| held.instance(none)).cloned();
+    let latest = held.filter(|_| instance.is_some());
+    let latest = latest.map_or(none, |held| held.latest(task, place));
     let (mut last, mut before) = (None, None);
     if latest.number > 0 {
         let filter = Filter { run: Some(latest.run), task: Some(task), instance: Some(place) };

@@ -14,7 +14,7 @@ use shared::{
 };
 
 use crate::{
-    call::{Call, Nothing},
+    call::{AT_ONCE, Call, Nothing},
     containers::{self, Part},
     faults::Fault,
     tasks::WALKED,
@@ -181,7 +181,7 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
     found.retain(|found| wanted.admits(found));
     wanted.sort(&mut found);
     let jobs: Vec<_> = page.of(&found).iter().map(|found| listed(call, found)).collect();
-    let jobs = stream::iter(jobs).buffered(8).try_collect().await?;
+    let jobs = stream::iter(jobs).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Answer {
         page_number: page.number,
         page_size: page.size,
@@ -208,12 +208,19 @@ async fn newest(
 /// The jobs, and parts of arrays, of these ids; those that are not there are
 /// left out.
 async fn named(call: &Call<'_>, cluster: &QueueKey, ids: &[&str]) -> Result<Vec<Found>, Fault> {
-    let mut all = Vec::new();
-    for id in ids {
-        all.extend(one(call, cluster, id).await?);
-    }
+    let mut all: Vec<Found> = each(call, cluster, ids).await?.into_iter().flatten().collect();
     all.sort_by_key(|found| std::cmp::Reverse(found.job.id));
     Ok(all)
+}
+
+/// What is there of each of these ids, in their order.
+async fn each(
+    call: &Call<'_>,
+    cluster: &QueueKey,
+    ids: &[&str],
+) -> Result<Vec<Option<Found>>, Fault> {
+    let looked_up: Vec<_> = ids.iter().map(|id| one(call, cluster, id)).collect();
+    stream::iter(looked_up).buffered(AT_ONCE).try_collect().await
 }
 
 /// The job, or the part of an array, of this id.
@@ -255,28 +262,29 @@ pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
     if ids.is_empty() {
         return Err(Fault::missing("JobIds"));
     }
-    let mut all = Vec::new();
-    for id in ids {
-        let found = one(call, &cluster, id).await?;
-        all.push(found.ok_or_else(|| Fault::invalid("JobIds", format!("there is no job `{id}`")))?);
-    }
+    let found = ids.iter().zip(each(call, &cluster, &ids).await?);
+    let found = found.map(|(id, found)| {
+        found.ok_or_else(|| Fault::invalid("JobIds", format!("there is no job `{id}`")))
+    });
+    let all: Vec<Found> = found.collect::<Result<_, _>>()?;
     // All or none: what cannot be done is known before anything is.
     if let Some(found) = all.iter().find(|found| found.is_yet_to_begin()) {
         let why = format!("`{}` is yet to begin; stop the array, or wait", found.id());
         return Err(Fault::invalid("JobIds", why));
     }
-    for found in all {
-        let key = found.job.key();
-        match &found.part {
-            Some((_, part)) if found.goes_on() => {
-                jobs::stop_instance(call.service, key, 0, part.place).await?;
-            }
-            // It is over, or about to be.
-            Some(_) => {}
-            None => {
-                jobs::cancel(call.service, key).await?;
-            }
-        }
-    }
+    let stopped: Vec<_> = all.iter().map(|found| stop_one(call, found)).collect();
+    let () = stream::iter(stopped).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Nothing {}))
+}
+
+async fn stop_one(call: &Call<'_>, found: &Found) -> Result<(), Problem> {
+    let key = found.job.key();
+    match &found.part {
+        Some((_, part)) if found.goes_on() => {
+            jobs::stop_instance(call.service, key, 0, part.place).await
+        }
+        // It is over, or about to be.
+        Some(_) => Ok(()),
+        None => jobs::cancel(call.service, key).await.map(drop),
+    }
 }

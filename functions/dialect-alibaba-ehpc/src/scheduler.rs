@@ -2,8 +2,10 @@
 //! of its own: every job of the cluster is listed and described as one, can be
 //! stopped, run again and removed, and has a log.
 
+use std::collections::HashSet;
+
 use data_encoding::BASE64;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::{
     agent::Stream,
@@ -20,7 +22,7 @@ use shared::{
 };
 
 use crate::{
-    call::{Call, Nothing},
+    call::{AT_ONCE, Call, Nothing},
     containers,
     faults::Fault,
     tasks::WALKED,
@@ -119,10 +121,8 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
     if let Some(owner) = call.parameters.get("Owner") {
         found = owned(call, found, owner).await?;
     }
-    let mut job_info = Vec::new();
-    for job in page.of(&found) {
-        job_info.push(info(call, job).await?);
-    }
+    let infos: Vec<_> = page.of(&found).iter().map(|job| info(call, job)).collect();
+    let job_info = stream::iter(infos).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Found {
         page_number: page.number,
         page_size: page.size,
@@ -133,14 +133,15 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
 
 /// Those of the jobs whose first container runs by this user's rights.
 async fn owned(call: &Call<'_>, jobs: Vec<Job>, owner: &str) -> Result<Vec<Job>, Problem> {
-    let mut owned = Vec::new();
-    for job in jobs {
+    let looked_at = jobs.into_iter().map(|job| async move {
         let spec = attempts::load_spec(call.service, &job).await?;
         let is_owned = containers::user(&job, &spec) == owner;
         drop(spec);
-        owned.extend(is_owned.then_some(job));
-    }
-    Ok(owned)
+        Ok::<_, Problem>(is_owned.then_some(job))
+    });
+    let looked_at: Vec<_> = looked_at.collect();
+    let owned = stream::iter(looked_at).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+    Ok(owned.into_iter().flatten().collect())
 }
 
 pub async fn describe(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -182,9 +183,9 @@ async fn info(call: &Call<'_>, job: &Job) -> Result<JobInfo, Problem> {
 
 /// Stops jobs; those that are over stay as they are.
 pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
-    for job in named(call).await? {
-        jobs::cancel(call.service, job.key()).await?;
-    }
+    let all = named(call).await?;
+    let stopped: Vec<_> = all.iter().map(|job| jobs::cancel(call.service, job.key())).collect();
+    let _: Vec<Job> = stream::iter(stopped).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Nothing {}))
 }
 
@@ -192,9 +193,8 @@ pub async fn stop(call: &Call<'_>) -> Result<Reply, Fault> {
 pub async fn delete(call: &Call<'_>) -> Result<Reply, Fault> {
     let all = named(call).await?;
     only_ended(&all)?;
-    for job in all {
-        jobs::delete(call.service, job.key()).await?;
-    }
+    let deleted: Vec<_> = all.iter().map(|job| jobs::delete(call.service, job.key())).collect();
+    let () = stream::iter(deleted).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Nothing {}))
 }
 
@@ -202,10 +202,12 @@ pub async fn delete(call: &Call<'_>) -> Result<Reply, Fault> {
 pub async fn rerun(call: &Call<'_>) -> Result<Reply, Fault> {
     let all = named(call).await?;
     only_ended(&all)?;
-    for job in all {
+    let rerun = |job: &Job| {
         let again = Again { all: true, run: Some(job.run) };
-        retry::retry(call.service, job.key(), again).await?;
-    }
+        retry::retry(call.service, job.key(), again)
+    };
+    let rerun: Vec<_> = all.iter().map(rerun).collect();
+    let _: Vec<Job> = stream::iter(rerun).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Nothing {}))
 }
 
@@ -277,13 +279,10 @@ async fn named(call: &Call<'_>) -> Result<Vec<Job>, Fault> {
     if !(1..=100).contains(&named.len()) {
         return Err(Fault::invalid("Jobs", "there are 1 to 100"));
     }
-    let mut jobs = Vec::<Job>::with_capacity(named.len());
-    for Named { id } in named {
-        let found = job(call, &cluster, "Jobs", &id).await?;
-        if jobs.iter().all(|job| job.id != found.id) {
-            jobs.push(found);
-        }
-    }
+    let found: Vec<_> = named.iter().map(|one| job(call, &cluster, "Jobs", &one.id)).collect();
+    let mut jobs: Vec<Job> = stream::iter(found).buffered(AT_ONCE).try_collect().await?;
+    let mut seen = HashSet::new();
+    jobs.retain(|job| seen.insert(job.id));
     Ok(jobs)
 }
 

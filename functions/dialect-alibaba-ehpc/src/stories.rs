@@ -275,6 +275,33 @@ async fn a_part_of_which_nothing_is_known_yet_is_not_stopped_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_that_is_to_run_again_is_not_shown_as_it_ended_before() {
+    let world = World::new().await;
+    let client = Client::new(&world, Signed::Headers);
+    let array = ("ArrayProperties", r#"{"IndexStart": 0, "IndexEnd": 199}"#);
+    let (id, job) = submitted(&client, &[array]).await;
+    world.settle().await;
+    client.call("StopServerlessJobs", &[DEFAULT, ("JobIds.1", &id)]).await;
+    for attempt in world.live(job).await {
+        world.memory.runtime.exit(attempt, 137, false);
+    }
+    for _ in 0..3 {
+        world.settle().await;
+    }
+    assert!(world.job(job).await.ending().is_some());
+    let part = format!("{id}_150");
+    assert_eq!(described(&client, &part).await["State"], "Canceled");
+    let jobs = json!([{ "Id": id }]).to_string();
+    client.call("RerunJobs", &[DEFAULT, ("Jobs", &jobs)]).await;
+    let again = described(&client, &part).await;
+    assert_eq!(again["State"], "Pending");
+    assert_eq!(container(&again)["CurrentState"], json!({ "State": "Waiting" }));
+    assert!(again["EndTime"].is_null(), "{again}");
+    let alone = client.refused("StopServerlessJobs", &[DEFAULT, ("JobIds.1", &part)]).await;
+    assert_eq!(alone, (400, "InvalidParams".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_of_every_api_and_shape_are_listed_and_described() {
     let world = World::new().await;
     let client = Client::new(&world, Signed::Headers);

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use shared::{
     job::{Counts, InstanceState, Job, JobSpec, Members, Task},
     ops::{
@@ -13,13 +13,22 @@ use shared::{
     wire::{Problem, Reply},
 };
 
-use crate::{API, call::Call, faults::Fault, words};
+use crate::{
+    API,
+    call::{AT_ONCE, Call},
+    faults::Fault,
+    words,
+};
 
 /// How many jobs are looked through at most: totals are exact up to there.
 pub const WALKED: usize = 10_000;
 
 /// How many of what went wrong are told at most.
 const TOLD: usize = 100;
+
+/// The most bytes of what was asked, as it is told: a page of many is to fit an
+/// answer.
+const LONGEST: usize = 32 << 10;
 
 const PARAMETERS: [&str; 5] = ["ClusterId", "PageNumber", "PageSize", "TaskId", "Archived"];
 
@@ -59,7 +68,7 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
         None => jobs_of(call, &cluster, archived).await?,
     };
     let tasks: Vec<_> = page.of(&found).iter().map(|job| task(call, job)).collect();
-    let tasks = stream::iter(tasks).buffered(8).try_collect().await?;
+    let tasks = stream::iter(tasks).buffered(AT_ONCE).try_collect().await?;
     Ok(call.answer(Found {
         page_number: page.number,
         page_size: page.size,
@@ -92,7 +101,7 @@ async fn task(call: &Call<'_>, job: &Job) -> Result<Shown, Problem> {
         // No nodes are added: containers come and go.
         result: r#"{"Instances":[]}"#,
         errors: serde_json::to_string(&errors(job)).unwrap_or_default(),
-        request: request(job, &spec),
+        request: fitting(request(job, &spec)),
     })
 }
 
@@ -138,7 +147,7 @@ fn request(job: &Job, spec: &JobSpec) -> String {
     match &spec.origin {
         Some(origin) if origin.api == API => origin.request.clone(),
         other => {
-            let tasks = spec.tasks.iter().map(|task| {
+            let tasks = spec.tasks.iter().take(TOLD).map(|task| {
                 let image = task.registered.as_ref().map(ToString::to_string);
                 let image = image.unwrap_or_else(|| task.image.to_string());
                 json!({ "name": task.name, "image": image, "instances": task.instances })
@@ -155,9 +164,29 @@ fn request(job: &Job, spec: &JobSpec) -> String {
     }
 }
 
+/// What was asked, without what is longest in it where all of it is too long.
+fn fitting(request: String) -> String {
+    if request.len() <= LONGEST {
+        return request;
+    }
+    let mut told: Map<String, Value> = serde_json::from_str(&request).unwrap_or_default();
+    let length = |(name, value): (&String, &Value)| (value.to_string().len(), name.clone());
+    let mut lengths: Vec<_> = told.iter().map(length).collect();
+    lengths.sort();
+    let (mut size, mut left_out) = (request.len(), Vec::new());
+    while size > LONGEST
+        && let Some((length, name)) = lengths.pop()
+    {
+        told.remove(&name);
+        size -= length;
+        left_out.push(name);
+    }
+    told.insert("leftOut".into(), left_out.into());
+    Value::Object(told).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use shared::{conformance::memory::World, ops::queues};
 
     use super::*;
@@ -212,6 +241,16 @@ mod tests {
         assert_eq!(text("Result"), serde_json::json!({ "Instances": [] }));
         assert_eq!(text("Request")["jobName"], "n");
         assert_eq!(text("Request")["api"], "native");
+    }
+
+    #[test]
+    fn what_is_longest_of_a_long_request_is_left_out() {
+        let long = "x".repeat(20_000);
+        let asked = json!({ "jobName": "n", "one": long, "other": format!("{long}y") });
+        let told: Value = serde_json::from_str(&fitting(asked.to_string())).unwrap();
+        assert_eq!(told, json!({ "jobName": "n", "one": long, "leftOut": ["other"] }));
+        let short = json!({ "jobName": "n" }).to_string();
+        assert_eq!(fitting(short.clone()), short);
     }
 
     #[tokio::test(start_paused = true)]

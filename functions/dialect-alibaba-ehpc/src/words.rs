@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use shared::job::{
     AttemptPhase, Cause, Ending, Instance, InstanceState, Job, JobId, JobSpec, Phase,
 };
+use uuid::Uuid;
 
 /// The variable that tells a container which of its job's it is.
 pub const INDEX_VARIABLE: &str = "EHPC_ARRAY_TASK_ID";
 
 /// 128 bits as an upper-case UUID.
 pub fn uuid(bits: u128) -> String {
-    let hex = format!("{bits:032X}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    format!("{:X}", Uuid::from_u128(bits).hyphenated())
 }
 
 /// A job's id as a task's: the same bits.
@@ -21,9 +21,8 @@ pub fn task_id(job: JobId) -> String {
 
 /// The job that a task's id is of.
 pub fn of_task_id(text: &str) -> Option<JobId> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let shape = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]);
-    shape.then(|| of_hex(&parts.concat())).flatten()
+    let uuid = Uuid::try_parse(text).ok().filter(|_| text.len() == 36)?;
+    Some(JobId::from_bits(uuid.as_u128()))
 }
 
 /// A job's id: 32 hex digits.
@@ -183,9 +182,7 @@ pub fn reason(cause: Option<Cause>) -> &'static str {
 
 /// The same in our word, for people.
 pub fn message(cause: Cause) -> String {
-    let word = serde_json::to_value(cause).ok();
-    let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
-    word.replace('_', " ")
+    cause.word().replace('_', " ")
 }
 
 /// A priority as the API has it: ours may be below.

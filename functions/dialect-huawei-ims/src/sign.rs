@@ -3,7 +3,9 @@
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use shared::{
-    auth::signing::{are_distinct, hex, hmac_sha256, same, sha256_hex, unreserved},
+    auth::signing::{
+        are_distinct, canonical_query, hex, hmac_sha256, same, sha256_hex, unreserved,
+    },
     job::AccessKeyId,
     service::Service,
     wire::decoded,
@@ -73,7 +75,8 @@ fn canonical(sent: &Sent, signed: &[&str]) -> Option<String> {
     if !are_distinct(signed) {
         return None;
     }
-    let mut lines = vec![sent.method.as_str().to_owned(), path(&sent.path)?, query(&sent.query)];
+    let mut lines =
+        vec![sent.method.as_str().to_owned(), path(&sent.path)?, canonical_query(&sent.query)];
     for name in signed {
         lines.push(format!("{name}:{}", header(&sent.headers, name)?));
     }
@@ -89,14 +92,6 @@ fn path(sent: &str) -> Option<String> {
     let segments: Vec<_> = path.split('/').map(unreserved).collect();
     let slash = if path.ends_with('/') { "" } else { "/" };
     Some(segments.join("/") + slash)
-}
-
-fn query(pairs: &[(String, String)]) -> String {
-    let mut pairs: Vec<_> = pairs.iter().collect();
-    pairs.sort();
-    let pair =
-        |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
-    pairs.into_iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -191,7 +186,7 @@ pub mod tests {
     fn repeated_names_are_sorted_by_their_values() {
         let pair = |(a, b): (&str, &str)| (a.to_owned(), b.to_owned());
         let pairs = [("b", "2"), ("a-c", "x"), ("b", "1"), ("a", "/")].map(pair);
-        assert_eq!(query(&pairs), "a=%2F&a-c=x&b=1&b=2");
+        assert_eq!(canonical_query(&pairs), "a=%2F&a-c=x&b=1&b=2");
     }
 
     #[test]

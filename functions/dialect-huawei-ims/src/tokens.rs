@@ -4,10 +4,10 @@
 //! A user is an access key, its password the key's secret. A key is good for
 //! one project, so that every scope says the same in other words, or is refused.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use shared::{
-    auth::{AccessToken, signing::same},
+    auth::{self, AccessToken, signing::same},
     job::AccessKeyId,
     ops::projects::Project,
     service::Service,
@@ -16,7 +16,7 @@ use shared::{
 use crate::{faults::Fault, keystone::regions::is_region};
 
 /// How long a token is good for, in seconds.
-pub const TOKEN_SECONDS: i64 = 24 * 3600;
+const TOKEN_SECONDS: i64 = 24 * 3600;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Method {
 }
 
 impl Method {
+    const ALL: [Method; 2] = [Method::Password, Method::Token];
+
     /// As Keystone calls it.
     pub fn word(self) -> &'static str {
         match self {
@@ -48,23 +50,85 @@ impl Method {
     }
 }
 
+impl Scope {
+    const ALL: [Scope; 3] = [Scope::Project, Scope::Domain, Scope::Unscoped];
+
+    fn word(self) -> &'static str {
+        match self {
+            Scope::Project => "project",
+            Scope::Domain => "domain",
+            Scope::Unscoped => "unscoped",
+        }
+    }
+}
+
+/// How a token was issued, which it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// By what.
+    pub method: Method,
+    /// For what.
+    pub scope: Scope,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Issue {
+    fn said(self) -> String {
+        format!("{} {} {}", self.method.word(), self.scope.word(), self.at.as_microsecond())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut word = || words.next();
+        let (method, scope, at) = (word()?, word()?, word()?);
+        Some(Issue {
+            method: Method::ALL.into_iter().find(|known| known.word() == method)?,
+            scope: Scope::ALL.into_iter().find(|known| known.word() == scope)?,
+            at: Timestamp::from_microsecond(at.parse().ok()?).ok()?,
+        })
+    }
+
+    /// That of a token that was issued by another API, which is for a key's
+    /// secret, and as long ago as most of them are.
+    fn elsewhere(token: &AccessToken, now: Timestamp) -> Self {
+        let lifetime = SignedDuration::from_secs(auth::TOKEN_SECONDS.into());
+        let at = now.min(token.expires_at - lifetime);
+        Issue { method: Method::Password, scope: Scope::Project, at }
+    }
+}
+
 /// The key of a token that is still good.
 pub fn open(service: &Service, token: &str) -> Result<AccessToken, Fault> {
-    let opened = AccessToken::open(token, &service.keyring);
-    let opened = opened.ok_or(Fault::Unauthenticated("the token is not valid"))?;
-    if opened.expires_at <= service.platform.clock.now() {
+    issued(service, token).map(|(token, _)| token)
+}
+
+/// The same, and how it was issued.
+pub fn issued(service: &Service, token: &str) -> Result<(AccessToken, Issue), Fault> {
+    let opened = AccessToken::open_with(token, &service.keyring);
+    let (opened, said) = opened.ok_or(Fault::Unauthenticated("the token is not valid"))?;
+    let now = service.platform.clock.now();
+    if opened.expires_at <= now {
         return Err(Fault::Unauthenticated("the token has expired"));
     }
-    Ok(opened)
+    let issue = Issue::read(&said).unwrap_or_else(|| Issue::elsewhere(&opened, now));
+    Ok((opened, issue))
 }
 
 /// A new token of the key, and until when it is good: as long as any, or as
 /// long as the one that it was asked for with.
-pub fn seal(service: &Service, key: AccessKeyId, until: Option<Timestamp>) -> (String, Timestamp) {
-    let now = service.platform.clock.now();
-    let whole = now + jiff::SignedDuration::from_secs(TOKEN_SECONDS);
+pub fn seal(
+    service: &Service,
+    key: AccessKeyId,
+    issue: Issue,
+    until: Option<Timestamp>,
+) -> (String, Timestamp) {
+    let whole = issue.at + SignedDuration::from_secs(TOKEN_SECONDS);
     let expires_at = until.map_or(whole, |until| until.min(whole));
-    (AccessToken { key, expires_at }.seal(&service.keyring), expires_at)
+    // What it says of itself, of whole seconds, is what its owner is told.
+    let expires_at = Timestamp::from_second(expires_at.as_second()).unwrap_or(expires_at);
+    let token = AccessToken { key, expires_at };
+    (token.seal_with(&service.keyring, &issue.said()), expires_at)
 }
 
 /// The key that a request for a token proves to have, by what, and how long

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::job::{
-    Ending, Image, ImageState, Instance, InstanceState, Job, Phase, Task, TaskState,
+    Cause, Ending, Image, ImageState, Instance, InstanceState, Job, Phase, Task, TaskState,
 };
 
 use crate::{
@@ -78,7 +78,7 @@ struct Entities {
     #[serde(skip_serializing_if = "Option::is_none")]
     process_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<String>,
+    error_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(rename = "subJobId", skip_serializing_if = "Option::is_none")]
@@ -159,8 +159,7 @@ impl JobObject {
     fn because(mut self, reason: Option<Reason>, form: Form) -> Self {
         let Some(Reason { code, cause, text }) = reason else { return self };
         if form == Form::Job {
-            let cause = serde_json::to_value(cause).ok();
-            self.entities.error_code = cause.and_then(|cause| Some(cause.as_str()?.to_owned()));
+            self.entities.error_code = cause.map(Cause::word);
             self.entities.error = Some(text.clone());
         }
         self.error_code = Some(code);

@@ -110,6 +110,7 @@ fn invalid(field: &str) -> &'static str {
         "object" | "source" | "to" | "stdout_to" | "stderr_to" => {
             "InvalidParameterValue.RemoteStoragePath"
         }
+        "task" => "InvalidParameterValue.DependenceUnfeasible",
         "cpu" | "memory_mib" | "instances" | "max_concurrent" => {
             "InvalidParameterValue.LimitExceeded"
         }
@@ -121,7 +122,7 @@ fn invalid(field: &str) -> &'static str {
 fn conflict(code: &str) -> &'static str {
     match code {
         "queue_in_use" => "ResourceInUse",
-        "not_finished" | "nothing_to_retry" | "not_begun" => "UnsupportedOperation",
+        "not_finished" | "nothing_to_retry" | "not_begun" | "no_queue" => "UnsupportedOperation",
         _ => "FailedOperation",
     }
 }
@@ -171,10 +172,24 @@ mod tests {
             ("tasks[0].outputs[1]", "InvalidParameterValue.LocalPath"),
             ("tasks[0].resources.cpu", "InvalidParameterValue.LimitExceeded"),
             ("queue", "InvalidParameterValue.ComputeEnv"),
+            ("tasks[1].after[0].task", "InvalidParameterValue.DependenceUnfeasible"),
             ("callback.message_queue", "InvalidParameter.NotificationTopicName"),
             ("", "InvalidParameterValue"),
         ] {
             assert_eq!(Fault::of(&Problem::invalid(field, "a rule")).code, code, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_not_or_is_in_the_way_has_a_code_of_its_own() {
+        for (problem, code) in [
+            (Problem::not_found("image", "i"), "ResourceNotFound"),
+            (Problem::not_found("queue", "q"), "ResourceNotFound.ComputeEnv"),
+            (Problem::conflict("queue_in_use", "it"), "ResourceInUse"),
+            (Problem::conflict("nothing_to_retry", "it"), "UnsupportedOperation"),
+            (Problem::conflict("another_run", "it"), "FailedOperation"),
+        ] {
+            assert_eq!(Fault::of(&problem).code, code, "{problem}");
         }
     }
 

@@ -96,10 +96,15 @@ pub(crate) fn page(fields: &mut Fields, standard: u32, most: u32) -> Result<Page
 }
 
 impl Page {
+    /// The place after its last.
+    pub(crate) fn end(self) -> usize {
+        self.offset.saturating_add(self.limit)
+    }
+
     /// That part of all.
     pub(crate) fn of<T>(self, all: &[T]) -> &[T] {
         let start = self.offset.min(all.len());
-        let end = start.saturating_add(self.limit).min(all.len());
+        let end = self.end().min(all.len());
         &all[start..end]
     }
 }

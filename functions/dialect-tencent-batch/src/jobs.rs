@@ -1,15 +1,15 @@
-//! Jobs: described, listed, terminated, retried, deleted.
+//! Jobs: described, terminated, retried, deleted.
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use shared::{
     auth::Identity,
-    job::{Ending, Job, JobKey, ProjectId},
+    job::{Ending, Job},
     ops::{
-        jobs::{self, Filter},
+        jobs, queues,
         retry::{self, Again},
+        rows::QueueKey,
     },
     service::Service,
     wire::Problem,
@@ -19,17 +19,10 @@ use crate::{
     call::Call,
     faults::Fault,
     fields::Fields,
-    filters::{Filters, page},
-    rebuilt,
-    seen::{self, Seen},
+    rebuilt, released,
+    seen::Seen,
     words::{self, State, time},
 };
-
-/// How far back jobs are listed; the total is exact up to here.
-const WALKED: usize = 10_000;
-
-/// How many jobs are looked into at once.
-const AT_ONCE: usize = 8;
 
 fn only_id(call: Call) -> Result<String, Fault> {
     let mut fields = Fields::new(call.parameters);
@@ -74,11 +67,11 @@ pub(crate) fn priority(job: &Job) -> i16 {
     job.priority.clamp(0, 100)
 }
 
-fn ended(job: &Job) -> Option<String> {
+pub(crate) fn ended(job: &Job) -> Option<String> {
     job.ending().map(|(_, at)| time(at))
 }
 
-fn by_state(tasks: &[State]) -> BTreeMap<State, u32> {
+pub(crate) fn by_state(tasks: &[State]) -> BTreeMap<State, u32> {
     let mut states = BTreeMap::new();
     for state in tasks {
         *states.entry(*state).or_insert(0) += 1;
@@ -112,94 +105,6 @@ fn state_reason(job: &Job) -> Option<String> {
         let cause = causes.into_iter().next()?;
         Some(format!("Task `{}`: {}", task.name, words::reason(cause)))
     })
-}
-
-/// `DescribeJobs`.
-pub(crate) async fn list(service: &Service, who: Identity, call: Call) -> Result<Value, Fault> {
-    let mut fields = Fields::new(call.parameters);
-    let ids = fields.texts("JobIds")?;
-    let names = ["job-id", "job-name", "job-state", "zone", "tag-key", "tag-value"];
-    let filters = Filters::read(&mut fields, &names)?;
-    let page = page(&mut fields, 20, 100)?;
-    fields.end()?;
-    if !ids.is_empty() && !filters.is_empty() {
-        return Err(Fault::combination("`JobIds` and `Filters` do not go together."));
-    }
-    if ids.len() > 100 {
-        return Err(Fault::limit("JobIds", "100 ids"));
-    }
-    let ids = if ids.is_empty() { filters.of("job-id").unwrap_or_default() } else { &ids };
-    let mut found = if ids.is_empty() {
-        jobs::newest(service, who.project, &Filter::default(), WALKED).await?
-    } else {
-        by_ids(service, who.project, ids).await?
-    };
-    found.retain(|job| is_of(job, &filters));
-    // What it takes to know the rest is looked at only if it is asked for.
-    let looks = filters.of("job-state").is_some() || filters.of("zone").is_some();
-    let (total, shown) = if looks {
-        let mut all = seen(service, found).await?;
-        all.retain(|seen| {
-            filters.of("job-state").is_none_or(|all| all.iter().any(|w| w == seen.state.word()))
-                && filters.of("zone").is_none_or(|all| {
-                    seen.zone().is_some_and(|zone| all.iter().any(|wanted| wanted == zone))
-                })
-        });
-        let total = all.len();
-        (total, all.into_iter().skip(page.offset).take(page.limit).collect())
-    } else {
-        (found.len(), seen(service, page.of(&found).to_vec()).await?)
-    };
-    let set: Vec<Value> = shown.iter().map(view).collect();
-    Ok(json!({ "TotalCount": total, "JobSet": set }))
-}
-
-fn is_of(job: &Job, filters: &Filters) -> bool {
-    let named = filters
-        .of("job-name")
-        .is_none_or(|names| job.name.as_ref().is_some_and(|name| names.contains(name)));
-    named && filters.admits_tags(&job.tags)
-}
-
-/// Those of the jobs that there are.
-async fn by_ids(service: &Service, project: ProjectId, ids: &[String]) -> Result<Vec<Job>, Fault> {
-    let mut found = Vec::new();
-    for text in ids {
-        match jobs::load(service, JobKey { project, job: seen::id(text)? }).await {
-            Ok(job) => found.push(job),
-            Err(Problem::NotFound { .. }) => {}
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Ok(found)
-}
-
-async fn seen(service: &Service, jobs: Vec<Job>) -> Result<Vec<Seen>, Fault> {
-    let each: Vec<_> = jobs.into_iter().map(|job| Seen::of(service, job)).collect();
-    stream::iter(each).buffered(AT_ONCE).try_collect().await
-}
-
-fn view(seen: &Seen) -> Value {
-    let Seen { job, tasks, state, .. } = seen;
-    json!({
-        "JobId": job.id,
-        "JobName": job.name,
-        "JobState": state.word(),
-        "Priority": priority(job),
-        "Placement": placement(seen),
-        "CreateTime": time(job.id.created_at()),
-        "EndTime": ended(job),
-        "TaskMetrics": words::metrics(&by_state(tasks)),
-        "Tags": tags(job),
-    })
-}
-
-fn placement(seen: &Seen) -> Value {
-    let mut placement = seen.kept.as_ref().map(|kept| kept.placement.clone()).unwrap_or_default();
-    for (name, none) in [("Zone", Value::Null), ("ProjectId", 0.into()), ("HostIds", Value::Null)] {
-        placement.entry(name).or_insert(none);
-    }
-    Value::Object(placement)
 }
 
 /// `DescribeJobSubmitInfo`: what was submitted, or could have been.
@@ -244,16 +149,20 @@ pub(crate) async fn terminate(
         | State::FailedInterrupted => {}
     }
     if holds {
-        seen.release(service, None).await?;
+        released::all(service, &seen.job).await?;
     }
     jobs::cancel(service, seen.job.key()).await?;
     Ok(json!({}))
 }
 
-/// `RetryJobs`: all, or none if one of them has not failed.
+/// `RetryJobs`: all, or none if one of them has not failed or its environment is
+/// gone, or if there is no room for all.
+///
+/// What keeps one from it after that was looked at keeps nothing from the others:
+/// it is told once they have been retried.
 pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Result<Value, Fault> {
     let mut fields = Fields::new(call.parameters);
-    let ids = fields.texts("JobIds")?;
+    let mut ids = fields.texts("JobIds")?;
     fields.end()?;
     if ids.is_empty() {
         return Err(Fault::missing("JobIds"));
@@ -261,6 +170,8 @@ pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Resul
     if ids.len() > 100 {
         return Err(Fault::limit("JobIds", "100 ids"));
     }
+    ids.sort();
+    ids.dedup();
     let mut all = Vec::with_capacity(ids.len());
     for text in &ids {
         let seen = Seen::load(service, who.project, text).await?;
@@ -268,13 +179,27 @@ pub(crate) async fn retry(service: &Service, who: Identity, call: Call) -> Resul
             let message = format!("The job `{text}` is {}, not FAILED.", seen.state.word());
             return Err(Fault::new("UnsupportedOperation", message));
         }
+        let queue = QueueKey::of(&seen.job);
+        if queues::known(service, &queue).await?.is_none() {
+            let message = format!("The job `{text}` ran in `{}`, which is gone.", queue.name);
+            return Err(Fault::new("UnsupportedOperation", message));
+        }
         all.push(seen.job);
     }
+    let limit = service.limits.open_jobs;
+    let open = service.backlog.count(&service.platform, who.project, limit).await?;
+    if open + all.len() > limit {
+        let message = format!("The project has {open} unfinished jobs; it may have {limit}.");
+        return Err(Fault::new("LimitExceeded.JobQuota", message));
+    }
+    let mut outcome = Ok(json!({}));
     for job in all {
         let again = Again { all: false, run: Some(job.run) };
-        retry::retry(service, job.key(), again).await?;
+        if let Err(problem) = retry::retry(service, job.key(), again).await {
+            outcome = outcome.and(Err(problem.into()));
+        }
     }
-    Ok(json!({}))
+    outcome
 }
 
 /// `DeleteJob`.

@@ -6,6 +6,7 @@ use shared::{
     job::{Job, Origin},
     ops::attempts,
     service::Service,
+    wire::Problem,
 };
 
 use crate::{API, faults::Fault, submit::FAILED_ACTIONS};
@@ -35,7 +36,7 @@ impl Kept {
     }
 
     /// What is kept of a job; `None` of one that came another way.
-    pub(crate) async fn of(service: &Service, job: &Job) -> Result<Option<Self>, Fault> {
+    pub(crate) async fn of(service: &Service, job: &Job) -> Result<Option<Self>, Problem> {
         let spec = attempts::load_spec(service, job).await?;
         Ok(said(spec.origin.as_ref()))
     }

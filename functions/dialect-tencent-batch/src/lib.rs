@@ -14,17 +14,21 @@ mod sign;
 
 mod envs;
 mod jobs;
+mod listing;
 mod monitor;
 mod submit;
 mod tasks;
 mod templates;
+mod told;
 
 mod catalogue;
 mod filters;
+mod ids;
 mod kept;
 mod logs;
 mod machines;
 mod rebuilt;
+mod released;
 mod seen;
 mod words;
 mod zones;
@@ -37,6 +41,7 @@ use shared::{
 };
 
 use faults::Fault;
+pub use told::Told;
 
 /// The folder's name.
 const NAME: &str = "dialect-tencent-batch";

@@ -4,7 +4,8 @@ use serde_json::Value;
 use shared::{auth::Identity, service::Service};
 
 use crate::{
-    call::Call, catalogue, envs, faults::Fault, jobs, monitor, submit, tasks, templates, zones,
+    call::Call, catalogue, envs, faults::Fault, jobs, listing, monitor, submit, tasks, templates,
+    zones,
 };
 
 /// Does what is asked.
@@ -13,7 +14,7 @@ pub(crate) async fn done(service: &Service, who: Identity, call: Call) -> Result
     match call.action.as_str() {
         "SubmitJob" => submit::job(service, who, call).await,
         "DescribeJob" => jobs::describe(service, who, call).await,
-        "DescribeJobs" => jobs::list(service, who, call).await,
+        "DescribeJobs" => listing::jobs(service, who, call).await,
         "DescribeJobSubmitInfo" => jobs::submit_info(service, who, call).await,
         "DescribeJobMonitorData" => monitor::describe(service, who, call).await,
         "TerminateJob" => jobs::terminate(service, who, call).await,

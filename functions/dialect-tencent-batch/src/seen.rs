@@ -1,30 +1,21 @@
 //! A job as this API sees it: its record, what is kept of its request, and what
 //! of its failures has been let go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use shared::{
-    job::{Job, JobId, JobKey, ProjectId, TaskState},
-    ops::{jobs, notes::Shelf},
+    job::{Instance, Job, JobId, JobKey, Members, ProjectId, TaskState},
+    ops::{jobs, members},
     service::Service,
     wire::Problem,
 };
 
 use crate::{
-    API,
     faults::Fault,
     kept::Kept,
+    released::Released,
     words::{self, Held, State},
 };
-
-/// What of a run's failures has been let go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Released {
-    run: u32,
-    all: bool,
-    instances: BTreeSet<(usize, u32)>,
-}
 
 /// A job, and all that it takes to tell of it.
 #[derive(Debug)]
@@ -43,7 +34,6 @@ pub(crate) struct Seen {
 struct Holding<'a> {
     kept: Option<&'a Kept>,
     released: &'a Released,
-    run: u32,
 }
 
 impl Held for Holding<'_> {
@@ -52,8 +42,7 @@ impl Held for Holding<'_> {
     }
 
     fn is_released(&self, task: usize, instance: u32) -> bool {
-        let Released { run, all, instances } = self.released;
-        *run == self.run && (*all || instances.contains(&(task, instance)))
+        self.released.contains((task, instance))
     }
 }
 
@@ -65,8 +54,9 @@ pub(crate) fn id(text: &str) -> Result<JobId, Fault> {
     })
 }
 
-fn shelf(key: JobKey) -> Shelf {
-    Shelf::of_job(key, API, "released")
+/// Whether instances of the task at this place have failed for good.
+fn fails(job: &Job, place: usize) -> bool {
+    job.tasks[place].members.counts().failed > 0
 }
 
 impl Seen {
@@ -77,70 +67,68 @@ impl Seen {
     ) -> Result<Self, Fault> {
         let key = JobKey { project, job: id(text)? };
         match jobs::load(service, key).await {
-            Ok(job) => Seen::of(service, job).await,
+            Ok(job) => Ok(Seen::of(service, job).await?),
             Err(Problem::NotFound { .. }) => Err(Fault::no_job(text)),
             Err(other) => Err(other.into()),
         }
     }
 
-    pub(crate) async fn of(service: &Service, job: Job) -> Result<Self, Fault> {
+    pub(crate) async fn of(service: &Service, job: Job) -> Result<Self, Problem> {
         let kept = Kept::of(service, &job).await?;
-        let may_hold = |place: usize| kept.as_ref().is_some_and(|kept| kept.holds(place));
-        let fails = job
-            .tasks
-            .iter()
-            .enumerate()
-            .any(|(place, task)| may_hold(place) && task.members.counts().failed > 0);
-        let released = if fails {
-            shelf(job.key()).load(service, "run").await?.unwrap_or_default()
-        } else {
-            Released::default()
-        };
-        Ok(Seen::new(job, kept, released))
+        let held = kept.as_ref().is_some_and(|kept| {
+            (0..job.tasks.len()).any(|place| kept.holds(place) && fails(&job, place))
+        });
+        let released =
+            if held { Released::load(service, &job).await? } else { Released::default() };
+        Seen::with(service, job, kept, released).await
     }
 
-    fn new(job: Job, kept: Option<Kept>, released: Released) -> Self {
-        let held = Holding { kept: kept.as_ref(), released: &released, run: job.run };
-        let places = 0..job.tasks.len();
-        let instances: Vec<_> = places.map(|place| words::instances(&held, &job, place)).collect();
-        let tasks = job.tasks.iter().zip(&instances);
-        let tasks: Vec<State> =
-            tasks.map(|(task, instances)| words::task(&job, task, instances)).collect();
-        let state = words::job(&job, &tasks);
-        Seen { job, kept, released, instances, tasks, state }
+    /// The job as its run ended: nothing has been let go.
+    pub(crate) async fn ended(service: &Service, job: Job) -> Result<Self, Problem> {
+        let kept = Kept::of(service, &job).await?;
+        Seen::with(service, job, kept, Released::default()).await
     }
 
-    /// Lets go of what is held: of one instance, or of all there is.
-    pub(crate) async fn release(
-        &self,
+    /// How the job stands as far as its record tells: what is FAILED may be held.
+    pub(crate) fn but_for_what_is_held(job: &Job) -> State {
+        let held = Holding { kept: None, released: &Released::default() };
+        let each = job.tasks.iter().enumerate();
+        let tasks: Vec<State> = each
+            .map(|(place, task)| words::task(job, task, &words::instances(&held, job, place)))
+            .collect();
+        words::job(job, &tasks)
+    }
+
+    async fn with(
         service: &Service,
-        one: Option<(usize, u32)>,
-    ) -> Result<(), Fault> {
-        let run = self.job.run;
-        let release = |released: Option<Released>| {
-            let released = released.filter(|released| released.run == run);
-            let mut released = released.unwrap_or(Released { run, ..Released::default() });
-            match one {
-                Some(one) => {
-                    released.instances.insert(one);
-                }
-                None => released.all = true,
-            }
-            Some(released)
-        };
-        shelf(self.job.key()).change(service, "run", release).await?;
-        Ok(())
+        job: Job,
+        kept: Option<Kept>,
+        released: Released,
+    ) -> Result<Self, Problem> {
+        let held = Holding { kept: kept.as_ref(), released: &released };
+        let mut instances = Vec::with_capacity(job.tasks.len());
+        for (place, task) in job.tasks.iter().enumerate() {
+            // Counts do not tell why what has failed did: only that is held
+            // which could be looked into.
+            let is_wide = matches!(task.members, Members::Chunked(_));
+            instances.push(if is_wide && held.holds(place) && fails(&job, place) {
+                let members = members::of_task(service, &job, place, 0..u32::MAX).await?;
+                let each = members.iter().map(|one| (one.index, &one.instance));
+                words::each(&held, &job, place, each)
+            } else {
+                words::instances(&held, &job, place)
+            });
+        }
+        let each = job.tasks.iter().zip(&instances);
+        let tasks: Vec<State> =
+            each.map(|(task, instances)| words::task(&job, task, instances)).collect();
+        let state = words::job(&job, &tasks);
+        Ok(Seen { job, kept, released, instances, tasks, state })
     }
 
     /// How an instance of the task at this place stands.
-    pub(crate) fn instance(
-        &self,
-        place: usize,
-        index: u32,
-        instance: &shared::job::Instance,
-    ) -> State {
-        let run = self.job.run;
-        let held = Holding { kept: self.kept.as_ref(), released: &self.released, run };
+    pub(crate) fn instance(&self, place: usize, index: u32, instance: &Instance) -> State {
+        let held = Holding { kept: self.kept.as_ref(), released: &self.released };
         let waits = self.job.tasks[place].state == TaskState::Pending;
         words::instance(&held, (place, index), instance, waits)
     }

@@ -20,7 +20,7 @@ use crate::{
     faults::Fault,
     fields::Fields,
     filters::{Filters, page},
-    logs,
+    logs, released,
     seen::Seen,
     submit::{check_name, streams},
     words::{self, State, time},
@@ -207,7 +207,7 @@ pub(crate) async fn describe_logs(
     let mut set = Vec::with_capacity(wanted.len());
     for index in wanted {
         let one = member(service, &seen, place, index).await?;
-        let [stdout, stderr] = logs::ends(service, &seen.job, &one).await?;
+        let [stdout, stderr] = logs::ends(service, &one).await?;
         let mut view = redirects(&seen, place, index);
         view["TaskInstanceIndex"] = index.into();
         view["StdoutLog"] = stdout.into();
@@ -240,10 +240,10 @@ pub(crate) async fn terminate(
     let one = member(service, &seen, place, index).await?;
     match seen.instance(place, index, &one.instance) {
         State::Succeed | State::Failed => {}
-        State::FailedInterrupted => seen.release(service, Some((place, index))).await?,
+        State::FailedInterrupted => released::one(service, &seen.job, (place, index)).await?,
         State::Pending | State::Runnable | State::Starting | State::Running => {
             if seen.holds(place) {
-                seen.release(service, Some((place, index))).await?;
+                released::one(service, &seen.job, (place, index)).await?;
             }
             let task = u32::try_from(place).unwrap_or(u32::MAX);
             jobs::stop_instance(service, seen.job.key(), task, index).await?;

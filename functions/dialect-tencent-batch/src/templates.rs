@@ -1,7 +1,7 @@
 //! Task templates: a task under a name, kept to be read again. A job takes none
 //! by its name; who submits reads one, and sends what it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use shared::{auth::Identity, job::ProjectId, ops::notes::Shelf, service::Service
 use crate::{
     API,
     call::Call,
-    envs::{eight, is_made},
     faults::Fault,
     fields::Fields,
     filters::{Filters, page},
+    ids::{eight, is_made},
     kept::{check_size, silenced},
     submit::{Task, tags},
     words::time,
@@ -192,7 +192,7 @@ pub(crate) async fn modify(service: &Service, who: Identity, call: Call) -> Resu
     changed.map(|_| json!({})).ok_or_else(|| unknown(&id))
 }
 
-/// `DeleteTaskTemplates`: all, or none if one of them is not there.
+/// `DeleteTaskTemplates`: all at once, or none if one of them is not there.
 pub(crate) async fn delete(service: &Service, who: Identity, call: Call) -> Result<Value, Fault> {
     let mut fields = Fields::new(call.parameters);
     let ids = ids(&mut fields)?;
@@ -200,14 +200,9 @@ pub(crate) async fn delete(service: &Service, who: Identity, call: Call) -> Resu
     if ids.is_empty() {
         return Err(Fault::missing("TaskTemplateIds"));
     }
-    let shelf = shelf(who.project);
-    for id in &ids {
-        if shelf.load::<Template>(service, id).await?.is_none() {
-            return Err(unknown(id));
-        }
+    let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    match shelf(who.project).remove(service, &ids).await? {
+        Some(missing) => Err(unknown(missing)),
+        None => Ok(json!({})),
     }
-    for id in &ids {
-        shelf.remove(service, id).await?;
-    }
-    Ok(json!({}))
 }

@@ -25,6 +25,10 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Those of a job that is not over.
+    pub(crate) const OPEN: [State; 4] =
+        [State::Pending, State::Runnable, State::Starting, State::Running];
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             State::Pending => "PENDING",
@@ -104,33 +108,42 @@ pub(crate) fn reason(cause: Cause) -> &'static str {
     }
 }
 
-/// How many instances of a task are in which state.
+/// How many instances of a task are in which state; of a wide one as far as its
+/// job's record tells, and as if nothing were held.
 pub(crate) fn instances(held: &dyn Held, job: &Job, place: usize) -> BTreeMap<State, u32> {
     let task = &job.tasks[place];
-    let waits = task.state == TaskState::Pending;
-    let mut states = BTreeMap::new();
-    let mut add = |state, count: u32| {
-        if count > 0 {
-            *states.entry(state).or_insert(0) += count;
-        }
-    };
     match &task.members {
-        Members::Inline(all) => {
-            for (index, one) in (0..).zip(all) {
-                add(instance(held, (place, index), one, waits), 1);
-            }
-        }
+        Members::Inline(all) => each(held, job, place, (0..).zip(all)),
         Members::Chunked(_) => {
+            let waits = task.state == TaskState::Pending;
             let Counts { waiting, live, succeeded, failed, stopped } = task.members.counts();
-            add(if waits { State::Pending } else { State::Runnable }, waiting);
-            add(State::Running, live);
-            add(State::Succeed, succeeded);
-            // Of so many, only whether all were let go is known here.
-            let is_held = held.holds(place) && !held.is_released(place, u32::MAX);
-            let ran = task.state != TaskState::Skipped;
-            add(if is_held && ran { State::FailedInterrupted } else { State::Failed }, failed);
-            add(State::Failed, stopped);
+            let mut states = BTreeMap::new();
+            for (state, count) in [
+                (if waits { State::Pending } else { State::Runnable }, waiting),
+                (State::Running, live),
+                (State::Succeed, succeeded),
+                (State::Failed, failed + stopped),
+            ] {
+                if count > 0 {
+                    states.insert(state, count);
+                }
+            }
+            states
         }
+    }
+}
+
+/// The same, given each of them by its index.
+pub(crate) fn each<'i>(
+    held: &dyn Held,
+    job: &Job,
+    place: usize,
+    instances: impl Iterator<Item = (u32, &'i Instance)>,
+) -> BTreeMap<State, u32> {
+    let waits = job.tasks[place].state == TaskState::Pending;
+    let mut states = BTreeMap::new();
+    for (index, one) in instances {
+        *states.entry(instance(held, (place, index), one, waits)).or_insert(0) += 1;
     }
     states
 }

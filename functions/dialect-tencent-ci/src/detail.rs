@@ -1,12 +1,13 @@
 //! A job, as this API shows it: one that was asked of it as it was asked, and
 //! any other as far as it can be told in these words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use data_encoding::BASE64;
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use shared::{
-    job::{Cause, Ending, Exit, Job, JobSpec, Source, Telling},
+    job::{Cause, Ending, Exit, Job, JobSpec, Phase, Source, Telling},
     ops::{
         attempts,
         queues::{self, Queue},
@@ -17,6 +18,7 @@ use shared::{
 };
 
 use crate::{
+    jobs::AT_ONCE,
     order::Order,
     picture,
     tree::{Fields, Value},
@@ -30,19 +32,28 @@ const MOST_SAID: usize = 1_000;
 const KNOWN: [&str; 6] =
     ["Output", "TemplateId", "PicProcess", "UserData", "JobLevel", "PicProcessResult"];
 
-/// The queues of what is shown together: each is looked up once.
-#[derive(Default)]
-pub struct Queues(HashMap<QueueKey, Option<Queue>>);
+/// The queues that jobs which are shown together wait in: each is looked up
+/// once.
+pub struct Queues(HashMap<QueueKey, Queue>);
 
 impl Queues {
-    /// The queue of a job; `None` if it is gone.
-    pub async fn of(&mut self, service: &Service, job: &Job) -> Result<Option<&Queue>, Problem> {
-        let key = QueueKey::of(job);
-        if !self.0.contains_key(&key) {
-            let found = queues::load(service, &key).await?.map(|(_, queue)| queue);
-            self.0.insert(key.clone(), found);
-        }
-        Ok(self.0.get(&key).and_then(Option::as_ref))
+    /// Those of these jobs, as far as they are there.
+    pub async fn of(service: &Service, jobs: &[Job]) -> Result<Self, Problem> {
+        let waiting = jobs.iter().filter(|job| job.phase == Phase::Queued);
+        let keys: HashSet<QueueKey> = waiting.map(QueueKey::of).collect();
+        let looked_up = keys.into_iter().map(|key| async move {
+            let found = queues::load(service, &key).await?;
+            Ok::<_, Problem>(found.map(|(_, queue)| (key, queue)))
+        });
+        let looked_up: Vec<_> = looked_up.collect();
+        let found = stream::iter(looked_up).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(Queues(found.into_iter().flatten().collect()))
+    }
+
+    /// The queue that a job waits in; `None` if it waits in none, or that is
+    /// gone.
+    pub fn waits_in(&self, job: &Job) -> Option<&Queue> {
+        self.0.get(&QueueKey::of(job))
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 use shared::{
     job::{Job, JobKey, Name},
     ops::{
-        jobs, queues, record,
+        jobs, record,
         rows::QueueKey,
-        submit,
+        submit::{self, MOST_TOGETHER},
         templates::{self, Template},
     },
     wire::{
@@ -23,53 +23,38 @@ use crate::{
     detail::{self, Queues},
     faults::Fault,
     order::Order,
+    queues,
     router::Asker,
     templates as saved,
     tree::Fields,
     words::{self, Kind},
 };
 
-/// Jobs of one request.
+/// Jobs that are described at once.
 const MOST: usize = 100;
 
 /// Jobs that are looked up side by side.
-const AT_ONCE: usize = 8;
+pub const AT_ONCE: usize = 8;
 
-/// Makes a job of each operation; none where one of them does not fit its
-/// template. What fails while they are accepted leaves those before it.
+/// Makes a job of each operation, of all or of none.
 pub async fn create(asker: &Asker<'_>, kind: Kind, asked: &Fields) -> Result<Fields, Fault> {
     let orders = Order::read(&asker.place, kind, asked)?;
-    if orders.len() > MOST {
-        return Err(Fault::argument("Operation", &format!("there are at most {MOST}")));
+    if orders.len() > MOST_TOGETHER {
+        return Err(Fault::argument("Operation", &format!("there are at most {MOST_TOGETHER}")));
     }
     let callback = callback::of_job(asked)?;
     let queue = match asked.text("QueueId") {
-        Some(id) => find_queue(asker, id).await?,
-        None => asker.queue_of(orders[0].kind).await?.0,
+        Some(id) => queues::find(asker, id).await?,
+        None => asker.queue_key(orders[0].kind)?,
     };
-    let mut submissions = Vec::with_capacity(orders.len());
-    for order in orders {
-        submissions.push(submission(asker, order, &queue, callback.as_ref()).await?);
-    }
-    let mut made = Vec::with_capacity(submissions.len());
-    for submission in submissions {
-        let Asker { service, project, .. } = *asker;
-        // Without a token, nothing is compared with what was sent.
-        let accepted = submit::submit(service, project, submission, &[], None).await?;
-        made.push(accepted.job);
-    }
+    let submissions: Vec<_> = orders
+        .into_iter()
+        .map(|order| submission(asker, order, &queue, callback.as_ref()))
+        .collect();
+    let submissions = stream::iter(submissions).buffered(AT_ONCE).try_collect().await?;
+    asker.made(&queue).await?;
+    let made = submit::submit_all(asker.service, asker.project, submissions).await?;
     Ok(Fields::new().with("JobsDetail", details(asker, &made).await?))
-}
-
-/// The queue of this id, whatever bucket or API it is of.
-pub async fn find_queue(asker: &Asker<'_>, id: &str) -> Result<QueueKey, Fault> {
-    let all = queues::list(asker.service, asker.project).await?;
-    let keys = all.into_iter().map(|queue| QueueKey { project: asker.project, name: queue.name });
-    let found = keys.into_iter().find(|key| words::queue_id(key) == id);
-    found.ok_or_else(|| {
-        let message = "The specified queue does not exist.";
-        Fault::new(StatusCode::NOT_FOUND, "NoSuchQueue", message)
-    })
 }
 
 async fn submission(
@@ -139,15 +124,12 @@ async fn look_up(asker: &Asker<'_>, id: &str) -> Result<Option<Job>, Problem> {
 
 /// How jobs are shown.
 pub async fn details(asker: &Asker<'_>, jobs: &[Job]) -> Result<Vec<Fields>, Fault> {
-    let mut queues = Queues::default();
-    let mut shown = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let queue = queues.of(asker.service, job).await?.cloned();
-        shown.push(async move {
-            let detail = detail::of(asker.service, job, queue.as_ref()).await?;
-            Ok::<_, Problem>(detail.whole())
-        });
-    }
+    let queues = Queues::of(asker.service, jobs).await?;
+    let shown = jobs.iter().map(|job| {
+        let queue = queues.waits_in(job);
+        async move { Ok::<_, Problem>(detail::of(asker.service, job, queue).await?.whole()) }
+    });
+    let shown: Vec<_> = shown.collect();
     Ok(stream::iter(shown).buffered(AT_ONCE).try_collect().await?)
 }
 

@@ -1,5 +1,6 @@
 //! Jobs, listed: by their tag, and by what else is said of them.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use shared::{
     job::{Job, JobId},
@@ -14,8 +15,9 @@ use shared::{
 use crate::{
     detail::{self, Queues},
     faults::Fault,
-    jobs::{details, find_queue},
+    jobs::{AT_ONCE, details},
     order::Order,
+    queues,
     router::{Asker, parameter, within},
     tree::Fields,
     words::{self, ANY_TAG},
@@ -26,6 +28,9 @@ const LISTING: &str = "tencent-ci jobs";
 
 /// How many jobs there may be for the oldest of them to come first.
 const MOST: usize = 10_000;
+
+/// How many of them are looked at together.
+const LOOKED_AT: usize = 100;
 
 /// What is asked for.
 struct Asked {
@@ -66,7 +71,7 @@ impl Asked {
         let said = |name: &str| parameter(query, name);
         let tag = said("tag").ok_or_else(|| Fault::argument("tag", "it is required"))?;
         let queue = match said("queueId") {
-            Some(id) => Some(find_queue(asker, id).await?),
+            Some(id) => Some(queues::find(asker, id).await?),
             None => None,
         };
         let time = |name| said(name).map(|text| words::read_time(name, text)).transpose();
@@ -101,29 +106,35 @@ impl Asked {
         }
     }
 
-    /// The rest.
-    async fn admits(
-        &self,
-        asker: &Asker<'_>,
-        queues: &mut Queues,
-        job: &Job,
-    ) -> Result<bool, Problem> {
-        let at = whole_second(job.id.created_at());
-        let in_time = self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at <= to);
-        let has_tag = self.tag == ANY_TAG || detail::tag(job) == self.tag;
-        if !in_time || !has_tag {
-            return Ok(false);
-        }
+    /// What of these is asked for, by the rest, in their order.
+    async fn admitted(&self, asker: &Asker<'_>, jobs: Vec<Job>) -> Result<Vec<Job>, Problem> {
+        let mut jobs = jobs;
+        jobs.retain(|job| self.admits(job));
         if !self.states.is_empty() {
-            let queue = queues.of(asker.service, job).await?;
-            let state = words::job_state(job.phase, queue);
-            if !self.states.iter().any(|wanted| wanted == state) {
-                return Ok(false);
-            }
+            let queues = Queues::of(asker.service, &jobs).await?;
+            jobs.retain(|job| {
+                let state = words::job_state(job.phase, queues.waits_in(job));
+                self.states.iter().any(|wanted| wanted == state)
+            });
         }
-        let Some(wanted) = &self.object else { return Ok(true) };
-        let spec = attempts::load_spec(asker.service, job).await?;
-        Ok(Order::of(&spec).is_some_and(|order| order.object == *wanted))
+        let Some(wanted) = &self.object else { return Ok(jobs) };
+        let looked_at = jobs.into_iter().map(|job| async move {
+            let spec = attempts::load_spec(asker.service, &job).await?;
+            let is_wanted = Order::of(&spec).is_some_and(|order| order.object == *wanted);
+            drop(spec);
+            Ok::<_, Problem>(is_wanted.then_some(job))
+        });
+        let looked_at: Vec<_> = looked_at.collect();
+        let found = stream::iter(looked_at).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// What the job itself tells of that.
+    fn admits(&self, job: &Job) -> bool {
+        let at = whole_second(job.id.created_at());
+        self.from.is_none_or(|from| at >= from)
+            && self.to.is_none_or(|to| at <= to)
+            && (self.tag == ANY_TAG || detail::tag(job) == self.tag)
     }
 }
 
@@ -152,7 +163,7 @@ fn read_token(asker: &Asker<'_>, token: &str) -> Result<JobId, Fault> {
 
 /// The newest first: our own listing, narrowed.
 async fn downwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
-    let (filter, mut queues) = (asked.filter(), Queues::default());
+    let filter = asked.filter();
     // The first id after the last second that is asked for; what is yet to come
     // is no end.
     let end = asked.to.and_then(|to| to.checked_add(SignedDuration::from_secs(1)).ok());
@@ -160,34 +171,29 @@ async fn downwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option
     let after = asked.after.into_iter().chain(end.map(|end| JobId::new(end, [0; 10]))).min();
     let Asker { service, project, .. } = *asker;
     let (found, mut next) = jobs::list(service, project, &filter, after, asked.size).await?;
-    let mut jobs = Vec::with_capacity(found.len());
-    for job in found {
-        if asked.from.is_some_and(|from| whole_second(job.id.created_at()) < from) {
-            next = None;
-            break;
-        }
-        if asked.admits(asker, &mut queues, &job).await? {
-            jobs.push(job);
-        }
+    let is_early =
+        |job: &Job| asked.from.is_some_and(|from| whole_second(job.id.created_at()) < from);
+    if found.last().is_some_and(is_early) {
+        next = None;
     }
-    Ok((jobs, next))
+    Ok((asked.admitted(asker, found).await?, next))
 }
 
 /// The oldest first, of the newest that there are.
 async fn upwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
     let Asker { service, project, .. } = *asker;
     let all = jobs::newest(service, project, &asked.filter(), MOST).await?;
-    let (mut jobs, mut queues): (Vec<Job>, _) = (Vec::new(), Queues::default());
     let is_later = |job: &Job| asked.after.is_none_or(|after| job.id > after);
-    for job in all.into_iter().rev().filter(is_later) {
-        if !asked.admits(asker, &mut queues, &job).await? {
-            continue;
+    let (mut jobs, mut all) = (Vec::new(), all.into_iter().rev().filter(is_later));
+    // One more than is asked for tells whether there is a next page.
+    while jobs.len() <= asked.size {
+        let some: Vec<Job> = all.by_ref().take(LOOKED_AT).collect();
+        if some.is_empty() {
+            return Ok((jobs, None));
         }
-        if jobs.len() == asked.size {
-            let last = jobs.last().map(|last| last.id);
-            return Ok((jobs, last));
-        }
-        jobs.push(job);
+        jobs.extend(asked.admitted(asker, some).await?);
     }
-    Ok((jobs, None))
+    jobs.truncate(asked.size);
+    let last = jobs.last().map(|last| last.id);
+    Ok((jobs, last))
 }

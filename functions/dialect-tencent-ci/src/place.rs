@@ -14,11 +14,24 @@ const PREFIX: &str = "/ci/";
 /// it from the wire.
 const DEFAULT_BUCKET: &str = "default";
 
+/// What says the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The host.
+    ByHost,
+    /// What the path starts with.
+    ByPath,
+    /// Nothing: it is the one for that.
+    Nowhere,
+}
+
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The bucket.
     pub bucket: Name,
+    /// What says it.
+    pub said: Said,
     /// The region, if the host says it.
     pub region: Option<String>,
     /// The path without the bucket, decoded.
@@ -28,25 +41,27 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where the request goes: by a path that starts with a bucket, or else by
-    /// its host.
+    /// Where the request goes: by its host, or, where that names no bucket, by a
+    /// path that starts with one.
     pub fn of(request: &Request) -> Result<Self, Fault> {
         let whole = decoded("the path", &request.path)?;
         let host = request.header("host").unwrap_or_default();
         let named = labels(host);
         let region = named.as_ref().map(|(_, region)| region.clone());
-        let (bucket, path) = if let Some(rest) = whole.strip_prefix(PREFIX) {
-            let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
-            (bucket.to_owned(), format!("/{path}"))
-        } else {
-            let bucket = named.and_then(|(bucket, _)| bucket);
-            (bucket.unwrap_or(DEFAULT_BUCKET.to_owned()), whole.clone())
+        let bucket = named.and_then(|(bucket, _)| bucket);
+        let (said, bucket, path) = match (bucket, whole.strip_prefix(PREFIX)) {
+            (Some(bucket), _) => (Said::ByHost, bucket, whole.clone()),
+            (None, Some(rest)) => {
+                let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
+                (Said::ByPath, bucket.to_owned(), format!("/{path}"))
+            }
+            (None, None) => (Said::Nowhere, DEFAULT_BUCKET.to_owned(), whole.clone()),
         };
         let bucket = bucket.parse().map_err(|_| {
             let message = "The specified bucket does not exist.";
             Fault::new(http::StatusCode::NOT_FOUND, "NoSuchBucket", message)
         })?;
-        Ok(Place { bucket, region, path, whole })
+        Ok(Place { bucket, said, region, path, whole })
     }
 }
 

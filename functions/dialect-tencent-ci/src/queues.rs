@@ -1,11 +1,12 @@
 //! Queues: listed, named, paused, and told whom to tell.
 //!
-//! Each service has one in each bucket, which is there as soon as it is asked
-//! for. A queue of the project that is no bucket's can be named by its id all
+//! Each service has one in each bucket, which is shown as if it was there, and is
+//! made once a job waits in it or something is said of it. A queue of the project that is no bucket's can be named by its id all
 //! the same: a job of any API waits in one.
 
 use std::collections::HashMap;
 
+use http::StatusCode;
 use shared::{
     job::{CallbackFormat, CallbackTarget, Origin},
     ops::{
@@ -18,7 +19,6 @@ use shared::{
 use crate::{
     callback,
     faults::Fault,
-    jobs::find_queue,
     order::required,
     router::{Asker, Page, parameter},
     tree::Fields,
@@ -46,8 +46,8 @@ pub async fn list(
                 .ok_or_else(|| Fault::argument("state", "it is All, Active or Paused"))?,
         ),
     };
-    let (own, _) = asker.queue_of(kind).await?;
-    let all = queues::list(asker.service, asker.project).await?;
+    let own = asker.queue_key(kind)?;
+    let all = asker.queues().await?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     match parameter(query, "queueIds") {
         None => found.extend(all.into_iter().filter(|queue| queue.name == own.name)),
@@ -73,7 +73,7 @@ pub async fn list(
 
 /// Changes a queue: its name, whether it is paused, whom it tells.
 pub async fn update(asker: &Asker<'_>, id: &str, asked: &Fields) -> Result<Fields, Fault> {
-    let key = find_queue(asker, id).await?;
+    let key = find(asker, id).await?;
     let name = required(asked, "Name", "Name")?;
     if name.chars().count() > MOST_NAME {
         return Err(Fault::argument("Name", &format!("it is at most {MOST_NAME} characters")));
@@ -93,6 +93,7 @@ pub async fn update(asker: &Asker<'_>, id: &str, asked: &Fields) -> Result<Field
     let change = QueueChange {
         paused: Some(paused),
         callback,
+        keeps_unsaid: true,
         origin: Some(Origin { api: API.into(), request: kept }),
         ..QueueChange::default()
     };
@@ -100,7 +101,29 @@ pub async fn update(asker: &Asker<'_>, id: &str, asked: &Fields) -> Result<Field
     Ok(asker.answer().with("Queue", view(asker, &queue)))
 }
 
+/// The queue of this id, whatever bucket or API it is of.
+pub async fn find(asker: &Asker<'_>, id: &str) -> Result<QueueKey, Fault> {
+    let all = asker.queues().await?;
+    let mut keys = all.iter().map(|queue| asker.key_of(queue));
+    keys.find(|key| words::queue_id(key) == id).ok_or_else(|| {
+        let message = "The specified queue does not exist.";
+        Fault::new(StatusCode::NOT_FOUND, "NoSuchQueue", message)
+    })
+}
+
 impl Asker<'_> {
+    /// The project's queues, and those of this bucket that are yet to be made.
+    async fn queues(&self) -> Result<Vec<Queue>, Problem> {
+        let mut all = queues::list(self.service, self.project).await?;
+        for kind in Kind::all() {
+            let Ok(QueueKey { name, .. }) = self.queue_key(kind) else { continue };
+            if all.iter().all(|queue| queue.name != name) {
+                all.push(queues::fresh(self.service, name));
+            }
+        }
+        Ok(all)
+    }
+
     fn key_of(&self, queue: &Queue) -> QueueKey {
         QueueKey { project: self.project, name: queue.name.clone() }
     }

@@ -85,7 +85,7 @@ impl Call {
 /// Does what is asked.
 pub async fn handle(service: &Service, mut request: Request, id: &str) -> Result<Reply, Fault> {
     let place = Place::of(&request)?;
-    let who = sign::identity(service, &request, &[place.path.as_str(), &place.whole]).await?;
+    let who = sign::identity(service, &request, &place).await?;
     let call = Call::of(&request.method, &place.path).ok_or_else(Fault::no_such_path)?;
     let asker = Asker { service, project: who.project, place, id };
     let answer = match call {
@@ -144,14 +144,12 @@ impl Asker<'_> {
         Ok(QueueKey { project: self.project, name })
     }
 
-    /// The same, there from now on.
-    pub async fn queue_of(&self, kind: Kind) -> Result<(QueueKey, Queue), Problem> {
-        let key = self.queue_key(kind)?;
-        let queue = match queues::load(self.service, &key).await? {
-            Some((_, queue)) => queue,
-            None => queues::put(self.service, &key, QueueChange::default()).await?.0,
-        };
-        Ok((key, queue))
+    /// A queue, there from now on.
+    pub async fn made(&self, key: &QueueKey) -> Result<Queue, Problem> {
+        match queues::load(self.service, key).await? {
+            Some((_, queue)) => Ok(queue),
+            None => Ok(queues::put(self.service, key, QueueChange::default()).await?.0),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// Has the service on from now on.
 pub async fn open(asker: &Asker<'_>, kind: Kind) -> Result<Fields, Fault> {
-    let (_, queue) = asker.queue_of(kind).await?;
+    let queue = asker.made(&asker.queue_key(kind)?).await?;
     Ok(asker.answer().with(kind.bucket(), view(asker, asker.place.bucket.as_str(), &queue)))
 }
 
@@ -30,14 +30,22 @@ pub async fn show(
     query: &[(String, String)],
 ) -> Result<Fields, Fault> {
     let page = Page::of(query)?;
-    let names = parameter(query, "bucketNames").map(|names| names.split(',').collect::<Vec<_>>());
+    let list = |name| parameter(query, name).map(|names| names.split(',').collect::<Vec<_>>());
+    let names = list("bucketNames");
+    // All are in the one that is asked.
+    let region = asker.place.region.as_deref();
+    let asks_here = list("regions").is_none_or(|regions| {
+        regions.contains(&"All") || region.is_none_or(|region| regions.contains(&region))
+    });
     let start = parameter(query, "bucketName").unwrap_or_default();
     let all = queues::list(asker.service, asker.project).await?;
     let suffix = format!(".{}", kind.word());
     let on =
         all.iter().filter_map(|queue| Some((queue.name.as_str().strip_suffix(&suffix)?, queue)));
     let on = on.filter(|(bucket, _)| {
-        bucket.starts_with(start) && names.as_ref().is_none_or(|names| names.contains(bucket))
+        asks_here
+            && bucket.starts_with(start)
+            && names.as_ref().is_none_or(|names| names.contains(bucket))
     });
     let on: Vec<_> = on.collect();
     let total = on.len();

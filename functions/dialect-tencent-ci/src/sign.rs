@@ -2,11 +2,13 @@
 //!
 //! It covers the method, the path, and those headers and parameters that it
 //! lists; both lists may be empty, and the body is never covered. That is the
-//! scheme's own weakness: its clients list what they see fit.
+//! scheme's own weakness: its clients list what they see fit. One that does not
+//! cover the bucket is good for no other than the one that it comes with first.
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use shared::{
     auth::{
@@ -14,12 +16,16 @@ use shared::{
         signing::{hex, hmac_sha1, same, sha1_hex, unreserved},
     },
     job::AccessKeyId,
-    ops::keys,
+    ops::{keys, nonces},
     service::Service,
     wire::Request,
 };
 
-use crate::{faults::Fault, words::API};
+use crate::{
+    faults::Fault,
+    place::{Place, Said},
+    words::API,
+};
 
 /// The most names in a list: each is followed by its value, which may be long.
 const MOST_LISTED: usize = 100;
@@ -46,52 +52,79 @@ struct Covered<'r> {
     host: &'r str,
 }
 
-/// Who asks. `paths` are those that the client may have signed.
+/// Who asks.
 ///
 /// The request is read before anything is waited for: its body need not be
 /// shared between threads.
 pub fn identity<'s>(
     service: &'s Service,
     request: &Request,
-    paths: &[&str],
+    place: &Place,
 ) -> impl Future<Output = Result<Identity, Fault>> + Send + use<'s> {
-    let checked = checked(service, request, paths);
+    let (checked, bucket) = (checked(service, request, place), place.bucket.clone());
     async move {
-        let (key, fits) = checked?;
-        // Its secret follows from its id; whether it was ever made does not.
-        if !fits && keys::load(service, key).await?.is_none() {
-            return Err(unknown_key());
-        }
-        if !fits {
+        let (key, covers) = checked?;
+        let Some(covers) = covers else {
+            // Its secret follows from its id; whether it was ever made does not.
+            if keys::load(service, key).await?.is_none() {
+                return Err(unknown_key());
+            }
             return Err(Fault::forbidden(
                 "SignatureDoesNotMatch",
                 "The request signature we calculated does not match the signature you provided.",
             ));
+        };
+        let who = auth::verified(service, key, API).await?;
+        match covers {
+            Covers::Bucket => Ok(who),
+            Covers::NoBucket { tag, until } => {
+                let used = format!("the bucket of {tag}");
+                if nonces::bind(service, key, API, &used, bucket.as_str(), until).await? {
+                    return Ok(who);
+                }
+                // A client that asks two buckets within one second comes here
+                // as well: this has it sign anew.
+                let message = "The signature covers no bucket, and was used for another one.";
+                Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", message))
+            }
         }
-        Ok(auth::verified(service, key, API).await?)
     }
+}
+
+/// What a signature that fits is good for.
+enum Covers {
+    /// The bucket, which is signed.
+    Bucket,
+    /// Any that it comes with.
+    NoBucket {
+        /// The signature.
+        tag: String,
+        /// How long it is good.
+        until: Timestamp,
+    },
 }
 
 fn unknown_key() -> Fault {
     Fault::forbidden("InvalidAccessKeyId", "The access key id does not exist in our records.")
 }
 
-/// The key that the request names, and whether its signature is that key's.
+/// The key that the request names, and what its signature covers if it is that
+/// key's.
 fn checked(
     service: &Service,
     request: &Request,
-    paths: &[&str],
-) -> Result<(AccessKeyId, bool), Fault> {
+    place: &Place,
+) -> Result<(AccessKeyId, Option<Covers>), Fault> {
     let query = pairs(&request.query_text);
     let signature = Signature::of(request, &query)?;
     let key: AccessKeyId = signature.key_id.parse().map_err(|_| unknown_key())?;
-    signature.is_in_time(service.platform.clock.now().as_second())?;
+    let until = signature.good_until(service.platform.clock.now().as_second())?;
     let secret = service.keyring.secret_of(key);
     let host = request.header("host").unwrap_or_default();
     // Some clients sign the port, and some do not.
     let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
-    let fits =
-        paths.iter().copied().flat_map(|path| [(path, host), (path, bare)]).any(|(path, host)| {
+    let fits = |path: &str| {
+        [host, bare].into_iter().any(|host| {
             let covered = Covered {
                 method: request.method.as_str(),
                 path,
@@ -100,8 +133,20 @@ fn checked(
                 host,
             };
             signature.fits(secret.reveal(), covered)
-        });
-    Ok((key, fits))
+        })
+    };
+    let whole = fits(&place.whole);
+    if !(whole || place.said == Said::ByPath && fits(&place.path)) {
+        return Ok((key, None));
+    }
+    let covers_bucket = match place.said {
+        Said::ByHost => signature.headers.split(';').any(|name| name == "host"),
+        Said::ByPath => whole,
+        Said::Nowhere => false,
+    };
+    let covers =
+        if covers_bucket { Covers::Bucket } else { Covers::NoBucket { tag: signature.tag, until } };
+    Ok((key, Some(covers)))
 }
 
 /// The query's pairs as a client signs them: a `+` is a plus.
@@ -155,8 +200,9 @@ impl Signature {
         })
     }
 
-    /// Refuses a time outside of both of its windows.
-    fn is_in_time(&self, now: i64) -> Result<(), Fault> {
+    /// Until when it is good. Refuses a time outside of both of its windows.
+    fn good_until(&self, now: i64) -> Result<Timestamp, Fault> {
+        let mut until = Timestamp::MAX;
         for (name, window) in [("q-sign-time", &self.sign_time), ("q-key-time", &self.key_time)] {
             let bounds = window.split_once(';');
             let bounds = bounds.and_then(|(from, to)| Some((second(from)?, second(to)?)));
@@ -171,8 +217,10 @@ impl Signature {
                 let message = format!("The signature's {name} is yet to begin: check your clock.");
                 return Err(Fault::forbidden("RequestTimeTooSkewed", message));
             }
+            until =
+                until.min(Timestamp::from_second(to.saturating_add(1)).unwrap_or(Timestamp::MAX));
         }
-        Ok(())
+        Ok(until)
     }
 
     fn fits(&self, secret: &str, covered: Covered<'_>) -> bool {

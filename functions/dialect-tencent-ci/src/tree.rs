@@ -2,17 +2,17 @@
 //! for the callbacks that want it.
 //!
 //! No element has attributes or a namespace: the vendor's clients would see
-//! other names.
+//! other names. What says something in one would be lost, and is refused.
 
 use std::collections::HashMap;
 
 use quick_xml::{
     Reader,
     escape::{partial_escape, resolve_predefined_entity},
-    events::{BytesRef, Event},
+    events::{BytesRef, BytesStart, Event},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use shared::wire::Problem;
+use shared::wire::{Problem, fit_for_xml, is_xml};
 
 /// How deep elements may be in each other.
 const DEEPEST: usize = 32;
@@ -204,8 +204,8 @@ fn element(out: &mut String, name: &str, value: &Value) {
         }
         Value::Text(text) if text.is_empty() => out.extend(["<", name, "/>"]),
         Value::Text(text) => {
-            let fit: String = text.chars().filter(|c| is_xml(*c)).collect();
-            let fit = partial_escape(fit.as_str());
+            let fit = fit_for_xml(text);
+            let fit = partial_escape(fit.as_ref());
             out.extend(["<", name, ">", fit.as_ref(), "</", name, ">"]);
         }
         Value::Truth(truth) => element(out, name, &Value::Text(truth.to_string())),
@@ -227,11 +227,6 @@ fn elements(out: &mut String, name: &str, Fields(fields): &Fields) {
     out.extend(["</", name, ">"]);
 }
 
-/// Whether a character may be in a document at all (XML 1.0 §2.2).
-fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
-}
-
 fn malformed(why: &str) -> Problem {
     Problem::Malformed(why.to_owned())
 }
@@ -244,7 +239,21 @@ struct Open {
 }
 
 impl Open {
-    fn new(name: &str) -> Result<Self, Problem> {
+    fn new(start: &BytesStart<'_>) -> Result<Self, Problem> {
+        let name = start.name();
+        let name = name.as_ref();
+        for attribute in start.attributes() {
+            let attribute =
+                attribute.map_err(|error| malformed(&format!("it is not XML: {error}")))?;
+            let said = attribute.key.as_ref();
+            // What namespaces there are, and how text is to be taken, says nothing here.
+            if said != "xmlns" && !["xmlns:", "xml:"].iter().any(|it| said.starts_with(it)) {
+                let (name, said) = (name.escape_debug(), said.escape_debug());
+                return Err(malformed(&format!(
+                    "`{name}` has the attribute `{said}`: none is known"
+                )));
+            }
+        }
         // It may be shown again: no name that would break the document then.
         let mut bytes = name.bytes();
         let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
@@ -279,10 +288,10 @@ fn parsed(text: &str) -> Result<(String, Value), Problem> {
                 if root.is_some() || open.len() == DEEPEST {
                     return Err(malformed("its elements are too deep, or it has several roots"));
                 }
-                open.push(Open::new(start.name().as_ref())?);
+                open.push(Open::new(&start)?);
                 None
             }
-            Event::Empty(start) => Some(Open::new(start.name().as_ref())?),
+            Event::Empty(start) => Some(Open::new(&start)?),
             Event::End(_) => open.pop(),
             Event::Text(text) => {
                 push(&mut open, &text.xml10_content())?;
@@ -333,86 +342,5 @@ fn resolved(entity: &BytesRef<'_>) -> Result<String, Problem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Fields, String> {
-        Fields::read("Request", text.as_bytes()).map_err(|problem| problem.to_string())
-    }
-
-    #[test]
-    fn a_document_is_read_as_the_vendors_clients_write_it() {
-        let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Request><Tag>PicProcess</Tag>\
-                    <Input><Object>a&amp;&#98;<![CDATA[<c>]]></Object></Input><Empty/>\
-                    <Operation><N>1</N></Operation><Operation>\n <N>2</N>\n</Operation></Request>";
-        let request = read(text).unwrap();
-        assert_eq!(request.text("Tag"), Some("PicProcess"));
-        assert_eq!(request.fields("Input").unwrap().text("Object"), Some("a&b<c>"));
-        assert_eq!((request.text("Empty"), request.fields("Empty")), (None, None));
-        let all: Vec<_> =
-            request.all("Operation").filter_map(|operation| operation.text("N")).collect();
-        assert_eq!(all, ["1", "2"]);
-    }
-
-    #[test]
-    fn what_is_no_document_of_ours_is_refused() {
-        let deep = "<a>".repeat(40);
-        for (text, why) in [
-            ("", "breaks off"),
-            ("<Request>", "breaks off"),
-            ("<Request><a></b></Request>", "it is not XML"),
-            ("<Other/>", "its root is `Other`"),
-            ("<Request>text</Request>", "text where elements belong"),
-            ("<Request><a>b<c/></a></Request>", "text between its elements"),
-            ("<Request/><Request/>", "several roots"),
-            ("<Request/>text", "outside of its root"),
-            ("<!DOCTYPE a [<!ENTITY b \"c\">]><Request/>", "document type"),
-            ("<Request><a>&b;</a></Request>", "no entity `b`"),
-            ("<Request><a>&#0;</a></Request>", "no entity `#0`"),
-            ("<Request><a$b/></Request>", "no name of an element"),
-            (deep.as_str(), "too deep"),
-        ] {
-            let refused = read(text).unwrap_err();
-            assert!(refused.contains(why), "{text}: {refused}");
-        }
-        assert!(Fields::read("Request", b"<Request>\xff</Request>").is_err());
-    }
-
-    #[test]
-    fn what_repeats_is_a_list_in_json_and_repeats_in_xml() {
-        let one = || Fields::new().with("N", 1);
-        let fields = Fields::new()
-            .with("A", "x")
-            .with("B", one())
-            .with("C", vec![one()])
-            .with("A", "y")
-            .with("D", "");
-        assert_eq!(fields.xml("R"), "<R><A>x</A><B><N>1</N></B><C><N>1</N></C><A>y</A><D/></R>");
-        let json = serde_json::to_string(&fields).unwrap();
-        assert_eq!(json, r#"{"A":["x","y"],"B":{"N":1},"C":[{"N":1}],"D":""}"#);
-    }
-
-    proptest! {
-        #[test]
-        fn every_text_is_read_back_as_it_was_written(text in "[ -~\u{a0}-\u{d7ff}\r\n\t]*") {
-            let written = Fields::new().with("T", text.as_str()).xml("Request");
-            let read = Fields::read("Request", written.as_bytes()).unwrap();
-            let blank = text.trim().is_empty();
-            let expected = if blank { String::new() } else { text.clone() };
-            prop_assert_eq!(read.value("T"), Some(&Value::Text(expected)));
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>, text in "[<>/a&;#x0 !\\[\\]-]*") {
-            let _ = (Fields::read("a", &bytes), Fields::read("a", text.as_bytes()));
-        }
-
-        #[test]
-        fn what_is_written_can_be_read_whatever_it_is(text: String) {
-            let written = Fields::new().with("T", text).xml("Request");
-            prop_assert!(Fields::read("Request", written.as_bytes()).is_ok());
-        }
-    }
-}
+#[path = "tree_tests.rs"]
+mod tests;

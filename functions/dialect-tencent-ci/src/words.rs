@@ -133,6 +133,11 @@ pub fn subject(segment: &str) -> Option<Subject> {
 }
 
 impl Kind {
+    /// Every service.
+    pub fn all() -> impl Iterator<Item = Kind> {
+        KINDS.iter().map(|names| names.kind)
+    }
+
     fn names(self) -> &'static Names {
         KINDS.iter().find(|names| names.kind == self).unwrap_or(&KINDS[0])
     }

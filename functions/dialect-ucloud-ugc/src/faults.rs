@@ -2,10 +2,13 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::wire::{Problem, Reply};
+use shared::{
+    dialect::Dialect,
+    job::Cause,
+    wire::{Problem, Reply},
+};
 
-use crate::{UcloudUgc, router::Action, words::State};
-use shared::dialect::Dialect;
+use crate::{UcloudUgc, action::Action, words::State};
 
 /// The API's codes that have a cause here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,33 @@ impl Code {
             Code::NoImage => (43046, "DeleteImageEmptyError"),
             Code::NoTag => (43047, "DeleteTagNameEmptyError"),
             Code::ContainerFailed => (43048, "SubmitTaskContainerError"),
+        }
+    }
+}
+
+impl From<Cause> for Code {
+    /// What a failure of that cause is.
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Exited
+            | Cause::Signalled
+            | Cause::OutOfMemory
+            | Cause::TimedOut
+            | Cause::Cancelled
+            | Cause::InstanceStopped
+            | Cause::DeadlinePassed
+            | Cause::FailedFast
+            | Cause::DependencyFailed => Code::ContainerFailed,
+            Cause::ImageNotFound | Cause::ImageDenied | Cause::ImageUnusable => Code::BadImageName,
+            Cause::StartFailed
+            | Cause::ImageUnavailable
+            | Cause::NoCapacity
+            | Cause::TooLarge
+            | Cause::StartTimedOut
+            | Cause::WaitTimedOut => Code::NotStarted,
+            Cause::OutputFailed => Code::FileNotKept,
+            Cause::InputFailed => Code::RequestUnread,
+            Cause::AgentLost | Cause::Interrupted => Code::InnerFault,
         }
     }
 }

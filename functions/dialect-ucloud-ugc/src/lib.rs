@@ -5,6 +5,7 @@
 //! answered with 200 and, but for a tar, JSON whose `RetCode` says how it went.
 
 mod access;
+mod action;
 mod asked;
 mod faults;
 mod router;
@@ -20,9 +21,9 @@ use shared::{
     wire::{Problem, Reply, Request},
 };
 
+use action::Action;
 use asked::Parameters;
 use faults::Fault;
-use router::Action;
 
 /// The API's name, for keys that are limited to some.
 const API: &str = "ucloud-ugc";

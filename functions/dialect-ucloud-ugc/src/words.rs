@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::{
-    job::{Cause, Ending, Job, JobId, Phase},
+    job::{Ending, Job, JobId, Phase},
     wire::views::JOB_STATES,
 };
 use uuid::Uuid;
-
-use crate::faults::Code;
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,31 +96,6 @@ impl Kind {
             Kind::Sync => 300,
             Kind::Async => 24 * 3600,
         }
-    }
-}
-
-/// What a failure of that cause is.
-pub fn code(cause: Cause) -> Code {
-    match cause {
-        Cause::Exited
-        | Cause::Signalled
-        | Cause::OutOfMemory
-        | Cause::TimedOut
-        | Cause::Cancelled
-        | Cause::InstanceStopped
-        | Cause::DeadlinePassed
-        | Cause::FailedFast
-        | Cause::DependencyFailed => Code::ContainerFailed,
-        Cause::ImageNotFound | Cause::ImageDenied | Cause::ImageUnusable => Code::BadImageName,
-        Cause::StartFailed
-        | Cause::ImageUnavailable
-        | Cause::NoCapacity
-        | Cause::TooLarge
-        | Cause::StartTimedOut
-        | Cause::WaitTimedOut => Code::NotStarted,
-        Cause::OutputFailed => Code::FileNotKept,
-        Cause::InputFailed => Code::RequestUnread,
-        Cause::AgentLost | Cause::Interrupted => Code::InnerFault,
     }
 }
 

@@ -29,7 +29,11 @@ impl Action for GrantUpload {
 
 #[cfg(test)]
 mod tests {
-    use shared::{conformance::memory::World, platform::GrantMethod};
+    use shared::{
+        conformance::memory::World,
+        ops::rows,
+        platform::{Expect, GrantMethod, Op, Table},
+    };
 
     use super::GrantUpload;
 
@@ -106,5 +110,32 @@ mod tests {
         let json = r#"{"bytes": 7, "exit": null, "object": {"of": {"output": 1}}}"#;
         let late = world.ask(&path).json(json).header("authorization", &world.bearer(attempt));
         late.of(GrantUpload).await.refused(409, "superseded", "");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_puts_no_more_objects_than_it_may() {
+        let world = World::new().await;
+        let job = world.submit(TO_OBJECTS).await.id;
+        let (attempt, _) = world.start(job).await;
+        let path = format!("/v1/attempts/{}/upload", attempt.attempt);
+        let token = world.bearer(attempt);
+        let ask = |object: &str| {
+            let json = format!(r#"{{"bytes": 7, "exit": null, "object": {object}}}"#);
+            world.ask(&path).json(json).header("authorization", &token).of(GrantUpload)
+        };
+        let (one, many) = (r#"{"of": {"output": 1}}"#, r#"{"of": {"output": 2}, "path": "x"}"#);
+        let _ = ask(many).await.expect(200);
+
+        // As many as there may be, and each asked for twice, but for one.
+        let key = rows::granted(attempt.attempt);
+        let row = world.memory.table.get(&key).await.unwrap().unwrap();
+        let mut granted: serde_json::Value = rows::read(&row).unwrap();
+        assert_eq!(granted["count"], 1);
+        granted["count"] = 19_999.into();
+        let put = Op::Put(key, Expect::Anything, rows::plain(&granted));
+        world.memory.table.commit(vec![put]).await.unwrap();
+
+        let _ = ask(many).await.expect(200);
+        ask(many).await.refused(409, "too_many_objects", "");
+        let _ = ask(one).await.expect(200);
     }
 }

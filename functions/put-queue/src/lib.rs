@@ -125,6 +125,7 @@ impl QueueRequest {
             memory_mib: self.memory_limit_mib.setting(memory)?,
             resources: self.resources.setting(resources)?,
             callback: CallbackChoice::parse(self.callback)?,
+            keeps_unsaid: false,
             origin: None,
         })
     }

@@ -23,9 +23,14 @@ impl Action for ReadPlan {
     async fn handle(&self, service: &Service, mut request: Request) -> Result<Reply, Problem> {
         let attempt = auth::attempt_of(service, &request)?;
         let asked: PlanRequest = request.json("the body", SMALL_BODY_BYTES).await?;
-        let after = asked.after.as_deref();
-        let plan = attempts::read_plan_after(service, attempt, after).await?;
-        Ok(Reply::json(StatusCode::OK, &plan).secret())
+        let reply = match asked.after {
+            Some(after) => {
+                let page = attempts::read_inputs(service, attempt, &after).await?;
+                Reply::json(StatusCode::OK, &page)
+            }
+            None => Reply::json(StatusCode::OK, &attempts::read_plan(service, attempt).await?),
+        };
+        Ok(reply.secret())
     }
 }
 
@@ -61,6 +66,16 @@ mod tests {
         assert_eq!(plan["argv"][1], "x");
         assert_eq!(plan["env"]["S"], "hunter2");
         assert_eq!(plan["env"]["TARPON_JOB_ID"], attempt.attempt.job.to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_inputs_are_all_that_a_later_answer_has() {
+        let world = World::new().await;
+        let attempt = launched(&world).await;
+        let first = ask(&world, attempt).of(ReadPlan).await.expect(200).json();
+        assert!(first["more"].is_null());
+        let later = ask(&world, attempt).json(r#"{"agent": "1", "after": "0:0:"}"#);
+        assert_eq!(later.of(ReadPlan).await.expect(200).text(), "{}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,13 +3,12 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use http::StatusCode;
 use shared::{
     agent::{ArchiveInfo, HOME, Layout, Plan, UNASKED_BYTES, UploadRequest},
     archive::{Facts, Gathering, Oddity, Packed, Packing, STDERR, STDOUT, Threads},
@@ -21,14 +20,14 @@ use tokio::{
 
 use crate::{
     aside::{Aside, aside, finished},
-    backoff::Backoff,
     body::Outgoing,
     objects, outputs,
     process::Ran,
     program::plain,
-    service::{CallError, Put, Service},
+    service::{Put, Service},
     settings::Settings,
     streams::Spool,
+    tries::{Failed, Last, Tries},
 };
 
 /// An archive up to this size is made in memory, at once, and put where the
@@ -52,7 +51,7 @@ pub struct Collected {
 /// Collects and stores the archive, then what becomes objects.
 pub async fn collect(service: &Service, plan: &Plan, settings: &Settings, ran: &Ran) -> Collected {
     let until = Instant::now() + Duration::from_secs(plan.collect_seconds.into());
-    let last = Mutex::new(None);
+    let last = Last::default();
     let too_late = || {
         let seconds = plan.collect_seconds;
         let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -166,10 +165,10 @@ async fn store(
     plan: &Plan,
     archive: Archive,
     ran: &Ran,
-    last: &Mutex<Option<String>>,
+    last: &Last,
 ) -> Result<ArchiveInfo, String> {
     let request = UploadRequest { bytes: archive.length(), exit: Some(ran.exit), object: None };
-    let mut backoff = Backoff::default();
+    let mut tries = Tries::new(String::new(), request.bytes, last);
     let mut packed = None;
     let is_small = matches!(archive, Archive::Small { .. });
     let mut planned = plan.upload.clone().filter(|_| is_small);
@@ -192,23 +191,14 @@ async fn store(
                     packed = written.ok().and_then(Result::ok).or(packed);
                     put.map(|put| (put, info(packing, packed.clone(), String::new())))
                 }
-            },
-            Err(CallError::Status(StatusCode::CONFLICT)) => {
-                return Err("the attempt no longer counts".to_owned());
             }
-            Err(error) => Err(error),
+            .map_err(Failed::Put),
+            Err(error) => Err(Failed::Grant(error)),
         };
         match put {
             Ok((Put::Present, info)) => return Ok(info),
             Ok((Put::Stored(etag), info)) => return Ok(ArchiveInfo { etag, ..info }),
-            Err(CallError::Status(StatusCode::PAYLOAD_TOO_LARGE)) => {
-                return Err(format!("an archive of {} bytes is too large", request.bytes));
-            }
-            Err(error @ CallError::BadUrl(_)) => return Err(error.to_string()),
-            Err(error) => {
-                objects::note(last, error.to_string());
-                backoff.wait().await;
-            }
+            Err(failed) => tries.again(failed).await?,
         }
     }
 }

@@ -12,7 +12,6 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use http::StatusCode;
 use http_body_util::BodyExt;
 use shared::{
     agent::{Plan, PlanInput, PlanSource},
@@ -76,7 +75,7 @@ pub async fn fetch(service: &Service, plan: &Plan, scratch: &Path) -> Result<Fet
     fetched.bytes += inputs(service, &plan.inputs).await?;
     let mut more = plan.more.clone();
     while let Some(after) = more {
-        let next = match service.plan_after(Some(after)).await {
+        let next = match service.inputs(after).await {
             Some(Ok(next)) => next,
             Some(Err(Refused)) => return Err(Unstarted::stopped()),
             None => return Err(Unstarted::fault("the rest of the plan did not come".to_owned())),
@@ -195,20 +194,5 @@ async fn download(
 
 fn trouble(error: &CallError) -> Trouble {
     let text = error.to_string();
-    match error {
-        CallError::Status(status) if is_lasting(*status) => Trouble::Lasting(text),
-        CallError::BadUrl(_) => Trouble::Lasting(text),
-        CallError::Status(_)
-        | CallError::Connect(_)
-        | CallError::Broken(_)
-        | CallError::TimedOut
-        | CallError::Unreadable(_) => Trouble::Passing(text),
-    }
-}
-
-/// Whether the same request would be answered the same way again.
-fn is_lasting(status: StatusCode) -> bool {
-    let passing =
-        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
-    !status.is_server_error() && !passing.contains(&status)
+    if error.is_lasting() { Trouble::Lasting(text) } else { Trouble::Passing(text) }
 }

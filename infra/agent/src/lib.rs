@@ -16,6 +16,7 @@ mod fetch;
 mod objects;
 mod pieces;
 mod process;
+mod tries;
 
 mod logs;
 mod memory;

@@ -10,19 +10,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
 use shared::agent::{HOME, OBJECT_BYTES, Plan, UNASKED_BYTES, UploadRequest};
 use tokio::sync::mpsc;
 
 use crate::{
     aside::{aside, finished},
-    backoff::Backoff,
     body::Outgoing,
     pieces::{Find, Piece},
     process::Ran,
     program::plain,
-    service::{CallError, Service},
+    service::Service,
     settings::Settings,
+    tries::{Failed, Last, Tries},
 };
 
 /// How much of a file is read at a time.
@@ -38,7 +37,7 @@ pub async fn put_all(
     plan: &Plan,
     settings: &Settings,
     ran: &Ran,
-    last: &Mutex<Option<String>>,
+    last: &Last,
 ) -> Result<u64, String> {
     if plan.objects.is_empty() {
         return Ok(0);
@@ -64,7 +63,7 @@ pub async fn put_all(
 async fn work(
     service: &Service,
     queue: &Mutex<IntoIter<Piece>>,
-    last: &Mutex<Option<String>>,
+    last: &Last,
 ) -> Result<u64, String> {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut sent = 0;
@@ -77,53 +76,24 @@ async fn work(
 
 /// Asks where it may go and puts it there; from the start again whenever that
 /// breaks off.
-async fn put(
-    service: &Service,
-    piece: &Piece,
-    last: &Mutex<Option<String>>,
-) -> Result<u64, String> {
-    let mut backoff = Backoff::default();
+async fn put(service: &Service, piece: &Piece, last: &Last) -> Result<u64, String> {
+    let mut tries = Tries::new(format!("{}: ", piece.shown), 0, last);
     loop {
         let (file, length) = piece.open().map_err(|error| plain(&error))?;
         if length > OBJECT_BYTES {
             return Err(format!("{length} bytes are too many for one object"));
         }
+        tries.measured(length);
         let object = Some(piece.object.clone());
         let request = UploadRequest { bytes: length, exit: None, object };
-        let error = match service.upload(&request).await {
-            Err(error) if is_refusal(&error) => return Err(refusal(&error)),
-            Err(error) => error,
+        let failed = match service.upload(&request).await {
             Ok(grant) => match service.put(&grant, body(file, length)).await {
                 Ok(_) => return Ok(length),
-                Err(error @ CallError::BadUrl(_)) => return Err(error.to_string()),
-                Err(error) => error,
+                Err(error) => Failed::Put(error),
             },
+            Err(error) => Failed::Grant(error),
         };
-        note(last, format!("{}: {error}", piece.shown));
-        backoff.wait().await;
-    }
-}
-
-/// Keeps what went wrong last, for when there is no more time.
-pub fn note(last: &Mutex<Option<String>>, why: String) {
-    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-}
-
-/// Whether the same would be answered the same way again.
-fn is_refusal(error: &CallError) -> bool {
-    let lasting = [
-        StatusCode::BAD_REQUEST,
-        StatusCode::NOT_FOUND,
-        StatusCode::CONFLICT,
-        StatusCode::PAYLOAD_TOO_LARGE,
-    ];
-    matches!(error, CallError::Status(status) if lasting.contains(status))
-}
-
-fn refusal(error: &CallError) -> String {
-    match error {
-        CallError::Status(StatusCode::CONFLICT) => "the attempt no longer counts".to_owned(),
-        error => format!("it cannot be an object of that name: {error}"),
+        tries.again(failed).await?;
     }
 }
 

@@ -40,7 +40,7 @@ pub fn find(outputs: &[String], foreign: &[PathBuf]) -> Outputs {
         }
         let before = found.paths.len();
         if let Ok(pattern) = Pattern::new(output) {
-            search(&root(output), &pattern, foreign, &mut found.paths);
+            search(root(output), &pattern, foreign, &mut found.paths);
         }
         if found.paths.len() == before {
             found.missing.push(output.into());
@@ -58,17 +58,21 @@ pub fn root(pattern: &str) -> PathBuf {
 
 /// A folder that matches is taken whole, so it is not looked into. Links are
 /// not followed.
-fn search(folder: &Path, pattern: &Pattern, foreign: &[PathBuf], found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if foreign.contains(&path) || PASSED_BY.iter().any(|passed| path == Path::new(passed)) {
-            continue;
-        }
-        if pattern.matches_with(&path.to_string_lossy(), AS_IN_A_SHELL) {
-            found.push(path);
-        } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            search(&path, pattern, foreign, found);
+fn search(root: PathBuf, pattern: &Pattern, foreign: &[PathBuf], found: &mut Vec<PathBuf>) {
+    // No recursion: folders may be in folders as deep as paths are long.
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if foreign.contains(&path) || PASSED_BY.iter().any(|passed| path == Path::new(passed)) {
+                continue;
+            }
+            if pattern.matches_with(&path.to_string_lossy(), AS_IN_A_SHELL) {
+                found.push(path);
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            }
         }
     }
 }

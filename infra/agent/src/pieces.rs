@@ -1,6 +1,7 @@
 //! Which files become objects, and under which paths.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
@@ -9,7 +10,10 @@ use std::{
 };
 
 use rustix::fs::OFlags;
-use shared::agent::{Kept, MOST_OBJECTS, ObjectUpload, PlanObject, Stream};
+use shared::{
+    agent::{Kept, MOST_OBJECTS, ObjectUpload, PlanObject, Stream},
+    archive::{Gathering, Note, Oddity},
+};
 
 use crate::{outputs, program::plain, streams::Spool};
 
@@ -65,6 +69,8 @@ pub struct Find {
 impl Find {
     /// All of it; fails with one line for people.
     pub fn all(&self) -> Result<Vec<Piece>, String> {
+        let gathered = self.gathered();
+        let files: BTreeSet<_> = gathered.files().collect();
         let mut pieces = Vec::new();
         for PlanObject { of, many } in &self.objects {
             match of {
@@ -72,13 +78,23 @@ impl Find {
                 Kept::Output(place) => {
                     let path = self.outputs.get(*place as usize);
                     let path = path.ok_or("the plan has no such output")?;
-                    let mut output = Output { of: *of, path, pieces: &mut pieces };
+                    let kept = Archived { files: &files, notes: gathered.notes() };
+                    let mut output = Output { of: *of, path, kept, pieces: &mut pieces };
                     let found = if *many { self.many(&mut output) } else { self.one(&mut output) };
                     found.map_err(|why| format!("output {path}: {why}"))?;
                 }
             }
         }
         Ok(pieces)
+    }
+
+    /// What the archive has of the outputs: no other file becomes an object.
+    fn gathered(&self) -> Gathering {
+        let mut gathering = Gathering::new(self.foreign.clone());
+        if self.objects.iter().any(|object| matches!(object.of, Kept::Output(_))) {
+            gathering.outputs(outputs::find(&self.outputs, &self.foreign).paths);
+        }
+        gathering
     }
 
     fn stream(&self, stream: Stream) -> Piece {
@@ -97,7 +113,11 @@ impl Find {
     /// The one file at the output's path.
     fn one(&self, output: &mut Output<'_>) -> Result<(), String> {
         match fs::symlink_metadata(output.path) {
-            Ok(metadata) if metadata.is_file() => output.add(output.path.into(), None),
+            Ok(metadata) if metadata.is_file() => {
+                let path = Path::new(output.path);
+                let file = output.kept.within(path)?.next();
+                output.add(file.ok_or("it is left out of the archive, which says why")?, None)
+            }
             Ok(metadata) if metadata.is_dir() => {
                 Err("it is a folder, which becomes many objects: `to` has to end in `/`".to_owned())
             }
@@ -110,36 +130,49 @@ impl Find {
     /// Every file in the folder, or that the pattern matches; none is fine.
     fn many(&self, output: &mut Output<'_>) -> Result<(), String> {
         let path = Path::new(output.path);
-        match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.walk(output, path, path),
+        let (base, paths) = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => (path.to_owned(), vec![path.to_owned()]),
             Ok(metadata) if metadata.is_file() => {
-                self.walk(output, path.parent().unwrap_or(path), path)
+                (path.parent().unwrap_or(path).to_owned(), vec![path.to_owned()])
             }
-            Ok(_) => Err("it is neither a file nor a folder".to_owned()),
+            Ok(_) => return Err("it is neither a file nor a folder".to_owned()),
             Err(_) => {
-                let base = outputs::root(output.path);
-                let matches = outputs::find(&[output.path.to_owned()], &self.foreign).paths;
-                matches.iter().try_for_each(|path| self.walk(output, &base, path))
+                let found = outputs::find(&[output.path.to_owned()], &self.foreign);
+                (outputs::root(output.path), found.paths)
+            }
+        };
+        for path in paths {
+            for file in output.kept.within(&path)? {
+                let below = file.strip_prefix(&base).ok().and_then(Path::to_str);
+                let below =
+                    below.ok_or_else(|| format!("the name of {} is no text", file.display()))?;
+                output.add(file, Some(below.to_owned()))?;
             }
         }
+        Ok(())
     }
+}
 
-    /// Links are not followed, as in the archive.
-    fn walk(&self, output: &mut Output<'_>, base: &Path, path: &Path) -> Result<(), String> {
-        let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
-        if metadata.is_file() {
-            let below = path.strip_prefix(base).ok().and_then(Path::to_str);
-            let below =
-                below.ok_or_else(|| format!("the name of {} is no text", path.display()))?;
-            return output.add(path.to_owned(), Some(below.to_owned()));
+/// What the archive has of all outputs, and what is odd about them.
+#[derive(Clone, Copy)]
+struct Archived<'a> {
+    files: &'a BTreeSet<PathBuf>,
+    notes: &'a [Note],
+}
+
+impl<'a> Archived<'a> {
+    /// Its files at this path, or below it. What cannot be read there, nobody
+    /// would miss in time.
+    fn within(self, path: &Path) -> Result<impl Iterator<Item = &'a Path> + use<'a>, String> {
+        let is_lost = |note: &&Note| {
+            note.what == Oddity::Unreadable && Path::new(&note.path).starts_with(path)
+        };
+        if let Some(lost) = self.notes.iter().find(is_lost) {
+            return Err(format!("{} cannot be read", lost.path));
         }
-        if !metadata.is_dir() || self.foreign.iter().any(|foreign| path.starts_with(foreign)) {
-            return Ok(());
-        }
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries = entries
-            .map_err(|error| format!("{} cannot be read: {}", path.display(), plain(&error)))?;
-        entries.iter().try_for_each(|entry| self.walk(output, base, &entry.path()))
+        let path = path.to_owned();
+        let from = self.files.range(path.clone()..);
+        Ok(from.take_while(move |file| file.starts_with(&path)).map(PathBuf::as_path))
     }
 }
 
@@ -147,23 +180,26 @@ impl Find {
 struct Output<'a> {
     of: Kept,
     path: &'a str,
+    kept: Archived<'a>,
     pieces: &'a mut Vec<Piece>,
 }
 
 impl Output<'_> {
-    fn add(&mut self, file: PathBuf, path: Option<String>) -> Result<(), String> {
+    fn add(&mut self, file: &Path, path: Option<String>) -> Result<(), String> {
         if self.pieces.len() >= MOST_OBJECTS {
             return Err(format!("there are more than {MOST_OBJECTS} files to become objects"));
         }
         let shown = format!("output {}", file.display());
         let object = ObjectUpload { of: self.of, path };
-        self.pieces.push(Piece { object, shown, content: Content::File(file) });
+        self.pieces.push(Piece { object, shown, content: Content::File(file.to_owned()) });
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     /// What is found of an output in a folder with some files, by its path.
@@ -174,12 +210,14 @@ mod tests {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), name).unwrap();
         }
-        std::os::unix::fs::symlink("a.csv", root.join("x/link.csv")).unwrap();
-        let (output, many) = of(root.to_str().unwrap());
+        symlink("a.csv", root.join("x/link.csv")).unwrap();
+        symlink("y", root.join("x/z")).unwrap();
+        let text = root.to_str().unwrap();
+        let (output, many) = of(text);
         let spool = |stream| Arc::new(Spool::create(root, stream).unwrap());
         let find = Find {
             objects: vec![PlanObject { of: Kept::Output(0), many }],
-            outputs: vec![output],
+            outputs: vec![output, format!("{text}/x/z"), "/proc/self/environ".to_owned()],
             foreign: vec![root.join("foreign")],
             spools: [spool(Stream::Stdout), spool(Stream::Stderr)],
             all_must_be: true,
@@ -220,6 +258,9 @@ mod tests {
         assert_eq!(one("x/b.csv").unwrap(), [(String::new(), "x/b.csv".to_owned())]);
         assert!(one("x").unwrap_err().ends_with("`to` has to end in `/`"));
         assert!(one("x/link.csv").unwrap_err().ends_with("x/link.csv: it is not a file"));
+        // What is behind a link that is kept is not, and so becomes no object.
+        assert!(one("x/z/c.csv").unwrap_err().ends_with("left out of the archive, which says why"));
+        assert!(one("../../proc/self/environ").is_err());
         assert!(one("gone").unwrap_err().ends_with("gone: no such file or directory"));
     }
 }

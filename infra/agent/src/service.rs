@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde::Serialize;
-use shared::agent::{LogBatch, Plan, PlanRequest, Report, Upload, UploadRequest};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use shared::agent::{InputPage, LogBatch, Plan, PlanRequest, Report, Upload, UploadRequest};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -52,15 +52,42 @@ pub enum CallError {
     /// Nothing came, for too long.
     #[error("no answer in time")]
     TimedOut,
-    /// It was answered by something else than what was asked for.
-    #[error("answered with status {}", .0.as_u16())]
-    Status(StatusCode),
+    /// It was answered by something else than what was asked for; why, if the
+    /// service has said so.
+    #[error("answered with status {}{}", .0.as_u16(), because(.1))]
+    Status(StatusCode, String),
     /// The answer's text makes no sense.
     #[error("the answer cannot be read: {0}")]
     Unreadable(String),
     /// The URL that was given cannot be called.
     #[error("the URL cannot be used: {0}")]
     BadUrl(BadAddress),
+}
+
+impl CallError {
+    /// Whether the same request would be answered the same way again.
+    pub fn is_lasting(&self) -> bool {
+        let passing =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        match self {
+            CallError::Status(status, _) => !status.is_server_error() && !passing.contains(status),
+            CallError::BadUrl(_) => true,
+            CallError::Connect(_)
+            | CallError::Broken(_)
+            | CallError::TimedOut
+            | CallError::Unreadable(_) => false,
+        }
+    }
+}
+
+fn because(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
+/// What a refusal of the service's says.
+#[derive(Default, Deserialize)]
+struct Problem {
+    detail: String,
 }
 
 /// The service said that this attempt does not count, or no longer.
@@ -89,14 +116,20 @@ impl Service {
 
     /// Asks for the plan until there is an answer. `None`: gave up.
     pub async fn plan(&self) -> Option<Result<Plan, Refused>> {
-        self.plan_after(None).await
+        self.planned(None).await
     }
 
-    /// The same; its inputs are those from where an earlier plan's ended.
-    pub async fn plan_after(&self, after: Option<String>) -> Option<Result<Plan, Refused>> {
+    /// The plan's inputs from where an earlier answer's ended, likewise.
+    pub async fn inputs(&self, after: String) -> Option<Result<InputPage, Refused>> {
+        self.planned(Some(after)).await
+    }
+
+    async fn planned<T: DeserializeOwned>(
+        &self,
+        after: Option<String>,
+    ) -> Option<Result<T, Refused>> {
         let request = PlanRequest { agent: env!("CARGO_PKG_VERSION").to_owned(), after };
-        let read = |answer: &[u8]| serde_json::from_slice(answer);
-        self.insist("plan", &request, read).await
+        self.insist("plan", &request, |answer| serde_json::from_slice(answer)).await
     }
 
     /// Sends new bytes of the streams, once.
@@ -142,7 +175,7 @@ impl Service {
         let wanted = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         match response.status() {
             status if status == wanted => Ok(response),
-            status => Err(CallError::Status(status)),
+            status => Err(CallError::Status(status, String::new())),
         }
     }
 
@@ -176,7 +209,7 @@ impl Service {
             return Ok(Put::Present);
         }
         if !status.is_success() {
-            return Err(CallError::Status(status));
+            return Err(CallError::Status(status, String::new()));
         }
         let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
         Ok(Put::Stored(etag.unwrap_or_default().to_owned()))
@@ -199,7 +232,7 @@ impl Service {
                     Ok(answer) => return Some(Ok(answer)),
                     Err(error) => CallError::Unreadable(error.to_string()),
                 },
-                Err(CallError::Status(StatusCode::CONFLICT)) => return Some(Err(Refused)),
+                Err(CallError::Status(StatusCode::CONFLICT, _)) => return Some(Err(Refused)),
                 Err(error) => error,
             };
             if !std::mem::replace(&mut told, true) {
@@ -231,7 +264,8 @@ impl Service {
             // The text of a refusal is read as well, to keep the connection.
             let text = text.map_err(|error| CallError::Unreadable(error.to_string()))?.to_bytes();
             if !status.is_success() {
-                return Err(CallError::Status(status));
+                let why: Problem = serde_json::from_slice(&text).unwrap_or_default();
+                return Err(CallError::Status(status, why.detail));
             }
             Ok(text)
         });

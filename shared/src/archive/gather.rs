@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Facts, Oddity, Packing, RESERVED,
+    Facts, Note, Oddity, Packing, RESERVED,
     manifest::Notes,
     member::{Member, What},
 };
@@ -85,8 +85,19 @@ impl Gathering {
         if self.is_behind_symlink(&path) {
             return self.note(&path, Oddity::BehindSymlink);
         }
-        self.add(&path, true);
+        self.add(&path);
         self.roots.insert(path);
+    }
+
+    /// Where the files are that are kept, those aside that were open already.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let is_at_its_path = |member: &&Member| matches!(member.what, What::File(_));
+        self.members.iter().filter(is_at_its_path).map(Member::path)
+    }
+
+    /// What is odd about what was to be kept.
+    pub fn notes(&self) -> &[Note] {
+        self.notes.kept()
     }
 
     /// Everything was added.
@@ -115,19 +126,33 @@ impl Gathering {
             || self.foreign.iter().any(|folder| path.starts_with(folder))
     }
 
-    fn add(&mut self, path: &Path, named: bool) {
+    /// Adds what is at the path, and all that is in it.
+    fn add(&mut self, root: &Path) {
+        // No recursion: folders may be in folders as deep as paths are long.
+        let mut rest = vec![root.to_owned()];
+        while let Some(path) = rest.pop() {
+            let inside = self.add_one(&path, path == root);
+            rest.extend(inside.into_iter().rev());
+        }
+    }
+
+    /// Adds what is at the path; if that is a folder, gives what is in it.
+    fn add_one(&mut self, path: &Path, named: bool) -> Vec<PathBuf> {
         let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => return self.add_folder(path, &metadata, named),
             Ok(metadata) => metadata,
-            Err(error) => return self.note(path, oddity(&error)),
+            Err(error) => {
+                self.note(path, oddity(&error));
+                return Vec::new();
+            }
         };
         let kind = metadata.file_type();
-        if kind.is_dir() {
-            self.add_folder(path, &metadata, named);
-        } else if kind.is_file() {
+        if kind.is_file() {
             if may_be_unreadable(&metadata) && File::open(path).is_err() {
-                return self.note(path, Oddity::Unreadable);
+                self.note(path, Oddity::Unreadable);
+            } else {
+                self.push(path, What::File(metadata.len()), &metadata);
             }
-            self.push(path, What::File(metadata.len()), &metadata);
         } else if kind.is_symlink() {
             match fs::read_link(path) {
                 Ok(target) => {
@@ -143,24 +168,27 @@ impl Gathering {
         } else {
             self.note(path, Oddity::Device);
         }
+        Vec::new()
     }
 
-    fn add_folder(&mut self, path: &Path, metadata: &Metadata, named: bool) {
+    fn add_folder(&mut self, path: &Path, metadata: &Metadata, named: bool) -> Vec<PathBuf> {
         if !named && (self.is_foreign(path) || path == Path::new(DEVICES)) {
-            return self.note(path, Oddity::Foreign);
+            self.note(path, Oddity::Foreign);
+            return Vec::new();
         }
         let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut children: Vec<_> = match entries {
-            Ok(entries) => entries.iter().map(fs::DirEntry::file_name).collect(),
-            Err(error) => return self.note(path, oddity(&error)),
+            Ok(entries) => entries.iter().map(fs::DirEntry::path).collect(),
+            Err(error) => {
+                self.note(path, oddity(&error));
+                return Vec::new();
+            }
         };
         if path != Path::new("/") {
             self.push(path, What::Folder, metadata);
         }
         children.sort_unstable();
-        for child in children {
-            self.add(&path.join(child), false);
-        }
+        children
     }
 
     fn push(&mut self, path: &Path, what: What, metadata: &Metadata) {

@@ -23,6 +23,9 @@ const MOST_LATE_ROOM: usize = 4096;
 /// wrong with the rest.
 const MAX_NOTES: usize = 1000;
 
+/// How every manifest ends.
+pub(super) const MANIFEST_END: &[u8] = b"\n]\n}\n";
+
 /// A member's digest.
 pub(super) type Digest = [u8; 32];
 
@@ -162,6 +165,10 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    pub fn kept(&self) -> &[Note] {
+        &self.kept
+    }
+
     pub fn add(&mut self, path: impl Into<String>, what: Oddity) {
         if self.kept.len() < MAX_NOTES {
             self.kept.push(Note { path: path.into(), what });
@@ -259,7 +266,7 @@ pub(super) fn push_tail(early: &Notes, late: &[Note], room: usize, into: &mut Ve
         push_more(&mut first, into);
     }
     into.resize(start + room, b' ');
-    into.extend_from_slice(b"\n]\n}\n");
+    into.extend_from_slice(MANIFEST_END);
 }
 
 /// Says that there are more notes; how many bytes that took.

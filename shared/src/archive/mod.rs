@@ -38,7 +38,7 @@ pub use gather::Gathering;
 pub use manifest::{Entry, Facts, Kind, Manifest, Note, Oddity};
 pub use pack::{Chunk, Packed, Packing, Threads};
 pub use rewrite::Rewritten;
-pub use walk::{BadArchive, Found, Step, Walker, find_manifest};
+pub use walk::{BadArchive, Found, Step, Walker, ends_in_manifest, find_manifest};
 
 /// The member that holds standard output.
 pub const STDOUT: &str = "Stdout";

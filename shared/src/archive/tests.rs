@@ -84,6 +84,7 @@ fn written(packing: &Packing) -> Vec<u8> {
         sums.push(packed.manifest_sha256);
     }
     assert_eq!(sums[0], sums[1]);
+    assert!(ends_in_manifest(&bytes));
     let manifest = find_manifest(&bytes, bytes.len() as u64).unwrap();
     assert_eq!(sums[0], sha256(&bytes[place(&manifest)]));
     bytes

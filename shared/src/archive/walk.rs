@@ -10,6 +10,7 @@ use tar::{EntryType, Header};
 use super::{
     MANIFEST,
     header::{BLOCK, END, padded},
+    manifest::MANIFEST_END,
 };
 
 /// Names and attributes longer than this are not ours, nor anybody's.
@@ -189,6 +190,13 @@ pub fn find_manifest(tail: &[u8], total: u64) -> Option<Range<u64>> {
         }
     }
     None
+}
+
+/// Whether an archive that ends like this ends in a manifest, wherever that
+/// starts: what ends in something else has none.
+pub fn ends_in_manifest(tail: &[u8]) -> bool {
+    let end = tail.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    tail[..end].ends_with(MANIFEST_END)
 }
 
 fn is_extension(kind: EntryType) -> bool {

@@ -46,6 +46,17 @@ pub fn unreserved(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
+/// Parameters in their order, each `name=value` with all but the unreserved
+/// characters encoded, joined by `&`.
+pub fn canonical_query<'p>(pairs: impl IntoIterator<Item = &'p (String, String)>) -> String {
+    // Sorted before they are encoded, which keeps the order of plain names.
+    let mut pairs: Vec<_> = pairs.into_iter().collect();
+    pairs.sort();
+    let pair =
+        |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
+    pairs.into_iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
 /// Whether no name stands twice among those of signed headers, whatever their
 /// case: a header that is signed again and again makes the text longer than the
 /// request by any factor.

@@ -22,14 +22,27 @@ pub struct AccessToken {
 impl AccessToken {
     /// As it is handed out.
     pub fn seal(&self, keyring: &Keyring) -> String {
-        keyring.sign_text(SCOPE, &format!("{} {}", self.key, self.expires_at.as_second()))
+        self.seal_with(keyring, "")
+    }
+
+    /// The same, with more that the API which hands it out wants to know of it
+    /// again.
+    pub fn seal_with(&self, keyring: &Keyring, more: &str) -> String {
+        let said = format!("{} {} {more}", self.key, self.expires_at.as_second());
+        keyring.sign_text(SCOPE, said.trim_end())
     }
 
     /// Read back; `None` if we did not make it. May have expired.
     pub fn open(text: &str, keyring: &Keyring) -> Option<Self> {
+        AccessToken::open_with(text, keyring).map(|(token, _)| token)
+    }
+
+    /// The same, and what more is said of it.
+    pub fn open_with(text: &str, keyring: &Keyring) -> Option<(Self, String)> {
         let said = keyring.verify_text(SCOPE, text)?;
-        let (key, expires) = said.split_once(' ')?;
+        let (key, rest) = said.split_once(' ')?;
+        let (expires, more) = rest.split_once(' ').unwrap_or((rest, ""));
         let expires_at = Timestamp::from_second(expires.parse().ok()?).ok()?;
-        Some(AccessToken { key: key.parse().ok()?, expires_at })
+        Some((AccessToken { key: key.parse().ok()?, expires_at }, more.to_owned()))
     }
 }

@@ -84,6 +84,7 @@ impl Job {
             Event::TellFailed { callback, number, again_seconds } => {
                 Ok(self.tell_failed(*callback, *number, *again_seconds, at))
             }
+            Event::TellSpared(callback) => Ok(self.tell_spared(*callback)),
             Event::TellAsked(telling) => self.tell_asked(telling, at),
         }
     }

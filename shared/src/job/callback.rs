@@ -68,6 +68,8 @@ pub enum Callback {
         /// How many tries were begun.
         begun: u32,
     },
+    /// The API that the job is of has no message for such an ending.
+    Needless,
 }
 
 impl Callback {
@@ -200,6 +202,21 @@ impl Job {
         next
     }
 
+    /// There is nothing to be told by this callback: it is owed no more, and
+    /// was not given up.
+    pub(super) fn tell_spared(&self, key: CallbackKey) -> Job {
+        let mut next = self.clone();
+        if self.telling(key).is_none() {
+            return next;
+        }
+        if key == CallbackKey::finished(self.run) {
+            next.callback = Callback::Needless;
+        } else {
+            next.untold.retain(|telling| telling.key != key);
+        }
+        next
+    }
+
     pub(super) fn tell_failed(
         &self,
         key: CallbackKey,
@@ -232,6 +249,10 @@ impl Job {
         match self.callback {
             Callback::Told { begun, .. } | Callback::GivenUp { begun, .. } => {
                 next.callback = Callback::Owed(due(begun));
+                Ok(next)
+            }
+            Callback::Needless => {
+                next.callback = Callback::Owed(due(telling.tries.begun));
                 Ok(next)
             }
             Callback::Unwanted | Callback::Wanted | Callback::Owed(_) => Err(Refused::NotFinished),

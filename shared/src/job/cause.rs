@@ -92,6 +92,34 @@ impl Cause {
         Cause::DependencyFailed,
     ];
 
+    /// The word for it, as it is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Cause::Exited => "exited",
+            Cause::Signalled => "signalled",
+            Cause::OutOfMemory => "out_of_memory",
+            Cause::TimedOut => "timed_out",
+            Cause::Cancelled => "cancelled",
+            Cause::DeadlinePassed => "deadline_passed",
+            Cause::FailedFast => "failed_fast",
+            Cause::InstanceStopped => "instance_stopped",
+            Cause::StartFailed => "start_failed",
+            Cause::ImageNotFound => "image_not_found",
+            Cause::ImageDenied => "image_denied",
+            Cause::ImageUnusable => "image_unusable",
+            Cause::ImageUnavailable => "image_unavailable",
+            Cause::NoCapacity => "no_capacity",
+            Cause::TooLarge => "too_large",
+            Cause::StartTimedOut => "start_timed_out",
+            Cause::WaitTimedOut => "wait_timed_out",
+            Cause::AgentLost => "agent_lost",
+            Cause::Interrupted => "interrupted",
+            Cause::OutputFailed => "output_failed",
+            Cause::InputFailed => "input_failed",
+            Cause::DependencyFailed => "dependency_failed",
+        }
+    }
+
     /// Whose doing it is.
     pub fn blame(self) -> Blame {
         match self {
@@ -152,6 +180,13 @@ mod tests {
         assert_eq!(names.len(), Cause::ALL.len());
         assert_eq!(Cause::ALL.last(), Some(&Cause::DependencyFailed));
         assert_eq!(Cause::DependencyFailed as usize + 1, Cause::ALL.len());
+    }
+
+    #[test]
+    fn a_cause_is_stored_under_its_word() {
+        for cause in Cause::ALL {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.word());
+        }
     }
 
     #[test]

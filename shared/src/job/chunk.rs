@@ -337,9 +337,12 @@ impl Chunk {
         given_up.map(|(place, number)| self.attempt(place, number)).collect()
     }
 
-    /// The instance that an attempt is of, if it is one of the chunk's.
+    /// The instance that an attempt is of, if it is one of the chunk's: in its
+    /// run, or in the one that the instance was kept from.
     pub fn instance(&self, attempt: AttemptId) -> Option<&Instance> {
-        self.instances.get(self.place(attempt)?)
+        let instance = self.instances.get(self.place(attempt)?)?;
+        let is_of_run = attempt.run == self.run || instance.kept_from == Some(attempt.run);
+        is_of_run.then_some(instance)
     }
 
     /// Whether this attempt is the one that counts for its instance.

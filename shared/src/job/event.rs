@@ -88,6 +88,8 @@ pub enum Event {
         /// up.
         again_seconds: Option<u32>,
     },
+    /// The API that the job is of tells nobody of what the callback was for.
+    TellSpared(CallbackKey),
     /// A caller asked for a callback to be delivered once more.
     TellAsked(
         /// What it tells, if it is not owed any more.
@@ -239,6 +241,7 @@ impl Event {
             Event::TellBegun { .. } => "tell_begun",
             Event::Told(_) => "told",
             Event::TellFailed { .. } => "tell_failed",
+            Event::TellSpared(_) => "tell_spared",
             Event::TellAsked(_) => "tell_asked",
         }
     }

@@ -80,7 +80,8 @@ fn check(text: &str) -> Result<(), BadImage> {
     ))
 }
 
-fn is_digest(text: &str) -> bool {
+/// Whether it is `sha256:` and 64 lower-case hex digits.
+pub fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| {
         hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     })

@@ -37,7 +37,7 @@ pub use duty::{Due, Duty};
 pub use event::{AttemptEvent, Ended, Event, Exit, Usage};
 pub use graph::{Edge, GraphFault, When, ancestors, check as check_graph};
 pub use ids::{AccessKeyId, AttemptId, AttemptKey, BadId, JobId, JobKey, Name, ProjectId};
-pub use image::{ImageReference, ResolvedImage};
+pub use image::{ImageReference, ResolvedImage, is_digest};
 pub use instance::{Instance, InstanceState, Outcome};
 pub use members::{ChunkEntry, Members};
 pub use recall::{CachedFrom, Recall, Recalled};

@@ -407,9 +407,11 @@ impl Job {
         let expiry = later(ended, u64::from(self.retain_days.max(1)) * DAY);
         match self.callback {
             Callback::GivenUp { at, .. } => Some(expiry.max(later(at, DAY))),
-            Callback::Unwanted | Callback::Wanted | Callback::Owed(_) | Callback::Told { .. } => {
-                Some(expiry)
-            }
+            Callback::Unwanted
+            | Callback::Wanted
+            | Callback::Owed(_)
+            | Callback::Told { .. }
+            | Callback::Needless => Some(expiry),
         }
     }
 

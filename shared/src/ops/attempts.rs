@@ -1,25 +1,25 @@
-//! What the agent calls: the plan, the upload, the report; and what an ended
-//! attempt leaves behind.
+//! What the agent calls: the plan ([`super::plan`]), the upload, the report; and
+//! what an ended attempt leaves behind.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 
+pub use super::plan::{read_inputs, read_plan};
 use super::{
     destinations, recall,
     record::{self, Found},
     rows,
-    sources::{GRANT_HOURS, Sources, expiry},
-    submit,
+    sources::{GRANT_HOURS, expiry},
 };
 use crate::{
-    agent::{ArchiveInfo, Plan, Report, TAIL_BYTES, Upload, UploadRequest},
+    agent::{ArchiveInfo, Report, TAIL_BYTES, Upload, UploadRequest},
     job::{
-        AttemptEvent, AttemptId, AttemptKey, CachedFrom, Cause, Ended, Event, Exit, ImageState,
-        Instance, Job, JobSpec, ProjectId, ResolvedImage, TaskSpec, Usage,
+        AttemptEvent, AttemptId, AttemptKey, CachedFrom, Cause, Ended, Event, Exit, Instance, Job,
+        JobSpec, ProjectId, Usage,
     },
     platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
     service::Service,
@@ -93,110 +93,6 @@ pub async fn load_spec<'j>(service: &Service, job: &'j Job) -> Result<Cow<'j, Jo
     rows::read(&row).map(Cow::Owned)
 }
 
-/// The fence: lets the attempt start, once, and tells the agent what to run.
-pub async fn read_plan(service: &Service, attempt: AttemptKey) -> Result<Plan, Problem> {
-    read_plan_after(service, attempt, None).await
-}
-
-/// The same, its inputs only those from where an earlier answer ended.
-#[instrument(level = "debug", name = "attempt.plan", skip_all, fields(attempt.id = %attempt.attempt))]
-pub async fn read_plan_after(
-    service: &Service,
-    attempt: AttemptKey,
-    after: Option<&str>,
-) -> Result<Plan, Problem> {
-    let event = Event::Attempt(attempt.attempt, AttemptEvent::PlanRead);
-    let job = match record::record(service, attempt.job(), &event).await {
-        Err(Problem::NotFound { .. }) => {
-            return Err(Problem::conflict("superseded", "the job is gone"));
-        }
-        recorded => recorded?.job,
-    };
-    let spec = load_spec(service, &job).await?;
-    plan(service, attempt, &job, &spec, after).await
-}
-
-async fn plan(
-    service: &Service,
-    attempt: AttemptKey,
-    job: &Job,
-    spec: &JobSpec,
-    after: Option<&str>,
-) -> Result<Plan, Problem> {
-    let id = attempt.attempt;
-    let missing = || Problem::internal(format!("{id} is of no task"));
-    let task = spec.tasks.get(id.task as usize).ok_or_else(missing)?;
-    let image = image_of(job, id).ok_or_else(missing)?;
-    let sources = Sources { service, job, task };
-    let (inputs, more) = sources.inputs(after).await?;
-    Ok(Plan {
-        argv: image.argv(task.entrypoint.as_deref(), task.command.as_deref()),
-        env: environment(service, attempt, task, image)?,
-        workdir: task.workdir.clone().or_else(|| image.workdir.clone()).unwrap_or("/".into()),
-        stdin: if after.is_none() { sources.stdin().await? } else { None },
-        inputs,
-        more,
-        outputs: task.outputs.iter().map(|output| output.path.clone()).collect(),
-        timeout_seconds: task.deadlines.running,
-        grace_seconds: task.deadlines.grace,
-        collect_seconds: task.deadlines.collecting,
-        layout: spec.layout,
-        image: image.digest.clone(),
-        log_limit: service.limits.log_bytes,
-        upload: Some(place_of_archive(service, attempt, None).await?),
-        objects: destinations::planned(task),
-    })
-}
-
-/// The pinned image of an attempt's task.
-pub(super) fn image_of(job: &Job, id: AttemptId) -> Option<&ResolvedImage> {
-    let task = job.tasks.get(id.task as usize)?;
-    match &job.images.get(task.image as usize)?.state {
-        ImageState::Resolved(image) => Some(image),
-        ImageState::Wanted { .. } | ImageState::Refused(_) => None,
-    }
-}
-
-/// The variables that tell a process where in its job it is.
-pub(super) const OWN_VARIABLES: [&str; 5] = [
-    "TARPON_JOB_ID",
-    "TARPON_TASK_NAME",
-    "TARPON_INSTANCE_INDEX",
-    "TARPON_INSTANCE_COUNT",
-    "TARPON_ATTEMPT_NUMBER",
-];
-
-/// The image's variables, the spec's over them, the secret ones over those,
-/// and where in its job the process is.
-pub(super) fn environment(
-    service: &Service,
-    attempt: AttemptKey,
-    task: &TaskSpec,
-    image: &ResolvedImage,
-) -> Result<BTreeMap<String, String>, Problem> {
-    let id = attempt.attempt;
-    let mut env = image.env.clone();
-    env.extend(task.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-    for (name, sealed) in &task.secret_env {
-        let scope = submit::secret_scope(attempt.job(), id.task as usize, name);
-        let secret = service.keyring.open(&scope, sealed);
-        let secret = secret.ok_or_else(|| {
-            Problem::internal(format!("the secret variable {name} of {} cannot be opened", id.job))
-        })?;
-        env.insert(name.clone(), secret.reveal().to_owned());
-    }
-    env.extend(task.index.iter().map(|of| (of.name.clone(), of.number(id.instance).to_string())));
-    let own = [
-        id.job.to_string(),
-        task.name.to_string(),
-        id.instance.to_string(),
-        task.instances.to_string(),
-        id.number.to_string(),
-    ];
-    env.extend(OWN_VARIABLES.map(str::to_owned).into_iter().zip(own));
-    Ok(env)
-}
-
 /// Until when agents of a job that is over may use URLs that they were given,
 /// or it may still be brought results of equals; `None` if it had neither.
 pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
@@ -227,7 +123,7 @@ pub async fn grant_upload(
     place_of_archive(service, attempt, Some(request.bytes)).await
 }
 
-async fn place_of_archive(
+pub(super) async fn place_of_archive(
     service: &Service,
     attempt: AttemptKey,
     length: Option<u64>,

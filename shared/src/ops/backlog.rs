@@ -47,23 +47,26 @@ struct Count {
 }
 
 impl Backlog {
-    /// Makes room for one more job of the project, which may have `limit`, or
-    /// refuses it.
+    /// Makes room for so many more jobs of the project, which may have `limit`,
+    /// or refuses them.
     pub async fn admit(
         &self,
         platform: &Platform,
         project: ProjectId,
+        jobs: usize,
         limit: usize,
     ) -> Result<(), Problem> {
         // Held during the count, so that of many that wait for one, one counts.
         let mut counts = self.counts.lock().await;
-        let count = counted(&counts, platform, project, limit).await?;
-        if count.open >= limit {
+        let most = (limit + 1).saturating_sub(jobs);
+        let count = counted(&counts, platform, project, most).await?;
+        if count.open >= most {
             counts.insert(project, count);
             let detail = format!("the project has {limit} unfinished jobs, and may not have more");
             return Err(Problem::TooMany(detail.into()));
         }
-        counts.insert(project, Count { open: count.open + 1, added: count.added + 1, ..count });
+        let (open, added) = (count.open + jobs, count.added + jobs);
+        counts.insert(project, Count { open, added, ..count });
         Ok(())
     }
 

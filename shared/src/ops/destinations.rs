@@ -6,11 +6,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{attempts::load_spec, chunks, triggers};
+use serde::{Deserialize, Serialize};
+
+use super::{attempts::load_spec, chunks, rows, triggers};
 use crate::{
-    agent::{Kept, OBJECT_BYTES, ObjectUpload, PlanObject, Stream, Upload},
+    agent::{Kept, MOST_OBJECTS, OBJECT_BYTES, ObjectUpload, PlanObject, Stream, Upload},
     job::{AttemptId, AttemptKey, Destination, TaskSpec},
-    platform::{Grant, GrantMethod, ObjectKey, SignedUrl},
+    platform::{Expect, Grant, GrantMethod, ObjectKey, Op, SignedUrl, TableError},
     service::Service,
     wire::{Problem, submit::check_object_key},
 };
@@ -18,6 +20,20 @@ use crate::{
 /// How long a URL is good. It is used at once; for no longer than this can an
 /// attempt that is replaced meanwhile write over what its successor brings.
 const GRANT_MINUTES: i64 = 15;
+
+/// How often an attempt may ask where a file of a folder goes: for each object
+/// that it may have, and for each once more, as an answer may be lost.
+const MOST_GRANTS: usize = 2 * MOST_OBJECTS;
+
+/// How often a counter that keeps being overtaken tries again.
+const TRIES: u32 = 100;
+
+/// How often an attempt was told where a file of a folder goes.
+#[derive(Serialize, Deserialize)]
+struct Granted {
+    v: u8,
+    count: usize,
+}
 
 /// What of the task becomes objects.
 pub(super) fn planned(task: &TaskSpec) -> Vec<PlanObject> {
@@ -52,6 +68,10 @@ pub(super) async fn grant(
         return Err(Problem::TooLarge { what: "the object", limit: OBJECT_BYTES });
     }
     let key = key(to, id, asked.path.as_deref())?;
+    // Of others the spec says how many there are.
+    if to.takes_many() {
+        count(service, id).await?;
+    }
     triggers::note_written(service, &held.job, (&to.bucket, &key), bytes).await?;
     let grant = Grant {
         method: GrantMethod::Put { if_absent: false, length: Some(bytes) },
@@ -60,6 +80,28 @@ pub(super) async fn grant(
     };
     let SignedUrl { url, headers } = service.platform.objects.sign(&grant).await?;
     Ok(Upload { url, headers })
+}
+
+/// Counts one more, unless there have been too many. The agent stops by itself,
+/// but its token may be in other hands.
+async fn count(service: &Service, id: AttemptId) -> Result<(), Problem> {
+    let (table, key) = (&service.platform.table, rows::granted(id));
+    for _ in 0..TRIES {
+        let row = table.get(&key).await?;
+        let before: Option<Granted> = row.as_ref().map(rows::read).transpose()?;
+        let count = before.map_or(0, |granted| granted.count) + 1;
+        if count > MOST_GRANTS {
+            let detail = format!("an attempt makes at most {MOST_OBJECTS} objects");
+            return Err(Problem::conflict("too_many_objects", detail));
+        }
+        let expect = row.map_or(Expect::Absent, |row| Expect::Version(row.version));
+        let wanted = rows::plain(&Granted { v: 1, count });
+        match table.commit(vec![Op::Put(key.clone(), expect, wanted)]).await {
+            Err(TableError::Stale(_) | TableError::Exists(_)) => {}
+            counted => return Ok(counted?),
+        }
+    }
+    Err(Problem::Unavailable(format!("{id} asks for too much at once").into()))
 }
 
 fn destination(task: &TaskSpec, of: Kept) -> Option<&Destination> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tracing::{instrument, warn};
 
 use super::{
-    attempts, chunks, duties, queues, record,
+    attempts, chunks, duties, plan, queues, record,
     rows::{self, QueueKey},
     slots,
 };
@@ -290,8 +290,7 @@ pub async fn launch(service: &Service, claimed: Claimed) -> Result<(), Problem> 
     let Claimed { attempt, row, job } = claimed;
     let spec = attempts::load_spec(service, &job).await?;
     let id = attempt.attempt;
-    let (Some(task), Some(image)) =
-        (spec.tasks.get(id.task as usize), attempts::image_of(&job, id))
+    let (Some(task), Some(image)) = (spec.tasks.get(id.task as usize), plan::image_of(&job, id))
     else {
         return Err(Problem::internal(format!("{id} is of no task with a pinned image")));
     };

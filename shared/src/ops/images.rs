@@ -40,21 +40,35 @@ pub async fn put(
     reference: ImageReference,
     credentials: Option<(String, Secret)>,
 ) -> Result<RegisteredImage, Problem> {
+    let image = sealed(service, project, name, reference, credentials);
+    service.platform.table.commit(vec![written(project, &image)]).await?;
+    Ok(image)
+}
+
+/// The image as it would be registered: a job that it goes along with registers
+/// it, if it is accepted.
+pub fn sealed(
+    service: &Service,
+    project: ProjectId,
+    name: Name,
+    reference: ImageReference,
+    credentials: Option<(String, Secret)>,
+) -> RegisteredImage {
     let clock = service.platform.clock.as_ref();
     let scope = scope(project, &name);
     let (username, password) = credentials.unzip();
-    let image = RegisteredImage {
+    RegisteredImage {
         v: 1,
         reference,
         username,
         password: password.map(|p| service.keyring.seal(clock, &scope, p.reveal())),
         updated_at: clock.now(),
         name,
-    };
-    let key = rows::image(project, &image.name);
-    let put = Op::Put(key, Expect::Anything, rows::plain(&image));
-    service.platform.table.commit(vec![put]).await?;
-    Ok(image)
+    }
+}
+
+pub(super) fn written(project: ProjectId, image: &RegisteredImage) -> Op {
+    Op::Put(rows::image(project, &image.name), Expect::Anything, rows::plain(image))
 }
 
 /// The image of that name, or `None`.

@@ -247,6 +247,19 @@ pub async fn newest(
     }
 }
 
+/// How many jobs the project has, counted as far as `most`. One that is being
+/// removed counts until it is.
+pub async fn count(service: &Service, project: ProjectId, most: usize) -> Result<usize, Problem> {
+    let mut count = 0;
+    for query in Partitions::new(service, project, &Filter::default(), None) {
+        if count >= most {
+            break;
+        }
+        count += service.platform.table.count(&query, most - count).await?;
+    }
+    Ok(count)
+}
+
 /// The queries that a listing walks: one partition a month, newest first, back
 /// to the project's beginning; or, of open jobs, back to where all have a mark,
 /// and then the index.

@@ -31,6 +31,11 @@ const PIECE_BYTES: usize = 64 << 10;
 /// How many pieces a reader is given at once.
 const PIECES_READ: usize = 16;
 
+/// How many of the last pieces are looked through for the ends of a log, and
+/// how many at once.
+const PIECES_OF_ENDS: usize = 64;
+const ENDS_AT_ONCE: usize = 4;
+
 /// How long live logs are kept: longer than an attempt can be live. Once it
 /// has ended, its archive has them whole.
 const KEPT_HOURS: i64 = 20 * 24;
@@ -182,6 +187,58 @@ fn additions(
     Ok(Some(ops))
 }
 
+/// The last bytes of both streams of an attempt, standard output first, as far
+/// as they have been sent: up to `most` of each. Of one that has been silent
+/// while the other wrote a lot, there may be fewer than there were.
+pub async fn ends(
+    service: &Service,
+    attempt: AttemptId,
+    most: usize,
+) -> Result<[Vec<u8>; 2], Problem> {
+    let table = &service.platform.table;
+    let mut ends = [Vec::new(), Vec::new()];
+    let Some(row) = table.get(&rows::log_head(attempt)).await? else { return Ok(ends) };
+    let head: Head = rows::read(&row)?;
+    let mut goes_on = [head.stdout > 0, head.stderr > 0];
+    let from = rows::log_piece(attempt, 0);
+    let mut query = Query {
+        from: from.sort,
+        to: Some(rows::log_piece(attempt, u64::MAX).sort),
+        backwards: true,
+        limit: ENDS_AT_ONCE,
+        ..Query::partition(from.partition)
+    };
+    let mut looked_through = 0;
+    while goes_on.contains(&true) && looked_through < PIECES_OF_ENDS {
+        let page = table.query(&query).await?;
+        for row in &page.rows {
+            let (_, Piece { stream, offset, bytes }) = piece(row)?;
+            let place = match stream {
+                Stream::Stdout => 0,
+                Stream::Stderr => 1,
+            };
+            let end = &mut ends[place];
+            let last = bytes.len().saturating_sub(most - end.len());
+            end.splice(..0, bytes[last..].iter().copied());
+            goes_on[place] = end.len() < most && offset > 0;
+        }
+        looked_through += page.rows.len();
+        query.cursor = page.cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    Ok(ends)
+}
+
+/// A stored piece, and its place.
+fn piece(row: &Row) -> Result<(u64, Piece), Problem> {
+    let Stored { v: _, place, stream, offset, data } = rows::read(row)?;
+    let bytes = BASE64.decode(data.as_bytes());
+    let bytes = bytes.map_err(|error| Problem::internal(format!("{}: {error}", row.key)))?;
+    Ok((place, Piece { stream, offset, bytes: bytes.into() }))
+}
+
 /// A reader of an attempt's live log, which remembers how far it has come.
 #[derive(Clone, Debug)]
 pub struct Follower {
@@ -242,12 +299,9 @@ impl Follower {
         }
         let mut pieces = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
-            let Stored { v: _, place, stream, offset, data } = rows::read(row)?;
-            let bytes = BASE64.decode(data.as_bytes());
-            let bytes =
-                bytes.map_err(|error| Problem::internal(format!("{}: {error}", row.key)))?;
+            let (place, piece) = piece(row)?;
             self.next = place + 1;
-            pieces.push(Piece { stream, offset, bytes: bytes.into() });
+            pieces.push(piece);
         }
         Ok(Found { pieces, more: page.cursor.is_some(), ended })
     }

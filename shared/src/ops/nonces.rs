@@ -18,6 +18,38 @@ struct Spent {
     v: u8,
 }
 
+/// What something was first used for.
+#[derive(Serialize, Deserialize)]
+struct Bound {
+    v: u8,
+    to: String,
+}
+
+/// Remembers until then what the key has first used this with this API for:
+/// whether it is that.
+pub async fn bind(
+    service: &Service,
+    key: AccessKeyId,
+    api: &str,
+    used: &str,
+    to: &str,
+    until: Timestamp,
+) -> Result<bool, Problem> {
+    let row = rows::nonce(key, api, &sha256_hex(used.as_bytes()));
+    let mut wanted = rows::plain(&Bound { v: 1, to: to.to_owned() });
+    wanted.expires_at = Some(until);
+    let put = Op::Put(row.clone(), Expect::Absent, wanted);
+    match service.platform.table.commit(vec![put]).await {
+        Ok(()) => return Ok(true),
+        Err(TableError::Exists(_)) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let found = service.platform.table.get(&row).await?;
+    // It has expired in between.
+    let Some(found) = found else { return Ok(false) };
+    Ok(rows::read::<Bound>(&found)?.to == to)
+}
+
 /// Remembers until then that the key has used this nonce with this API: whether
 /// it is the first time.
 pub async fn spend(

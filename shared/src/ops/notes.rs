@@ -4,7 +4,7 @@
 //! A note is a row of JSON that nothing of ours looks into. Those of a job go
 //! when it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -23,8 +23,8 @@ const TRIES: u32 = 100;
 /// Where notes of one kind are.
 #[derive(Clone, Debug)]
 pub struct Shelf {
-    partition: String,
-    prefix: String,
+    /// What the keys of its notes start with.
+    start: Key,
 }
 
 /// A note as it is stored.
@@ -39,16 +39,16 @@ struct Stored<T> {
 impl Shelf {
     /// Notes of a dialect about a project, of one kind.
     pub fn of_project(project: ProjectId, api: &str, kind: &str) -> Self {
-        Shelf { partition: project.to_string(), prefix: format!("note#{api}#{kind}#") }
+        Shelf { start: rows::notes_of_project(project, api, kind) }
     }
 
     /// Notes of a dialect about a job, of one kind.
     pub fn of_job(job: JobKey, api: &str, kind: &str) -> Self {
-        Shelf { partition: rows::parts(job), prefix: format!("note#{api}#{kind}#") }
+        Shelf { start: rows::notes_of_job(job, api, kind) }
     }
 
     fn key(&self, id: &str) -> Key {
-        Key::new(self.partition.clone(), format!("{}{id}", self.prefix))
+        rows::note(&self.start, id)
     }
 
     /// The note of this id, or `None`.
@@ -73,6 +73,20 @@ impl Shelf {
         Ok(service.platform.table.commit(vec![put]).await?)
     }
 
+    /// Keeps a note of which there is none of its id. Tells whether that was so.
+    pub async fn add<T: Serialize>(
+        &self,
+        service: &Service,
+        id: &str,
+        note: &T,
+    ) -> Result<bool, Problem> {
+        let put = self.op(service, id, Expect::Absent, note);
+        match service.platform.table.commit(vec![put]).await {
+            Err(TableError::Exists(_)) => Ok(false),
+            added => Ok(added.map(|()| true)?),
+        }
+    }
+
     /// Makes of a note, or of none, what `change` makes of it, however many do so
     /// at once. What it is then; where `change` makes nothing, all stays.
     pub async fn change<T: Serialize + DeserializeOwned>(
@@ -92,17 +106,29 @@ impl Shelf {
                 settled => return Ok(settled.map(|()| Some(note))?),
             }
         }
-        Err(Problem::Unavailable(format!("{key} is written to by too many at once").into()))
+        Err(contended(&key))
     }
 
-    /// Throws a note away. Tells whether there was one.
-    pub async fn remove(&self, service: &Service, id: &str) -> Result<bool, Problem> {
-        let key = self.key(id);
-        if service.platform.table.get(&key).await?.is_none() {
-            return Ok(false);
+    /// Throws notes away, up to 100: all of them, or none if one is not there,
+    /// which is then told.
+    pub async fn remove<'i>(
+        &self,
+        service: &Service,
+        ids: &BTreeSet<&'i str>,
+    ) -> Result<Option<&'i str>, Problem> {
+        let table = &service.platform.table;
+        for _ in 0..TRIES {
+            let mut ops = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(row) = table.get(&self.key(id)).await? else { return Ok(Some(id)) };
+                ops.push(Op::Delete(row.key, Expect::Version(row.version)));
+            }
+            match table.commit(ops).await {
+                Err(TableError::Stale(_)) => {}
+                removed => return Ok(removed.map(|()| None)?),
+            }
         }
-        service.platform.table.commit(vec![Op::Delete(key, Expect::Anything)]).await?;
-        Ok(true)
+        Err(contended(&self.start))
     }
 
     /// Every note, by its id.
@@ -110,7 +136,8 @@ impl Shelf {
         &self,
         service: &Service,
     ) -> Result<BTreeMap<String, T>, Problem> {
-        let mut query = Query::partition(self.partition.clone()).prefix(&self.prefix);
+        let Key { partition, sort } = self.start.clone();
+        let mut query = Query::partition(partition).prefix(&sort);
         let mut notes = BTreeMap::new();
         loop {
             let page = service.platform.table.query(&query).await?;
@@ -130,4 +157,8 @@ impl Shelf {
         let stored = Stored { v: 1, id: id.to_owned(), at, note };
         Op::Put(self.key(id), expect, rows::plain(&stored))
     }
+}
+
+fn contended(key: &Key) -> Problem {
+    Problem::Unavailable(format!("{key} is written to by too many at once").into())
 }

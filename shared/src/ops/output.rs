@@ -1,21 +1,14 @@
 //! What a job brought home: the archive of one of its attempts.
 
-use bytes::Bytes;
-
-use super::{attempts, chunks, objects::Stretch, recall, rows::ChunkKey, turns};
+use super::{
+    attempts, chunks, contents::Contents, objects::Stretch, recall, rows::ChunkKey, turns,
+};
 use crate::{
-    archive::{Found, Step, Walker},
     job::{AttemptId, AttemptKey, Job, JobKey},
-    platform::{Key, ObjectKey, collect},
+    platform::{Key, ObjectKey},
     service::Service,
     wire::Problem,
 };
-
-/// How much of an archive is read at once while a member is looked for.
-const WINDOW: u64 = 64 << 10;
-
-/// How often at most: a made-up archive must not keep the service busy.
-const WINDOWS: u32 = 20_000;
 
 /// Which of a job's archives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,54 +125,10 @@ async fn missing(service: &Service, key: JobKey, attempt: AttemptId) -> Result<P
     Ok(Problem::not_found("output", format!("{}: {why}", attempt.job)))
 }
 
-/// One file of an archive, found by walking from header to header.
-///
-/// The agent wrote the archive next to the user's process: what it says is
-/// believed no further than it can be checked.
+/// One file of an archive. Where several are wanted of one, [`Contents`] finds
+/// them for less.
 pub async fn member(service: &Service, archive: &Stretch, name: &str) -> Result<Stretch, Problem> {
-    let wanted = name.trim_start_matches('/');
-    let mut walker = Walker::new();
-    let (mut at, mut window) = (0, Bytes::new());
-    let mut windows = 0;
-    loop {
-        match walker.step(at, &window).map_err(|error| malformed(&error.to_string()))? {
-            Step::Need { offset, at_least } => {
-                windows += 1;
-                if windows > WINDOWS {
-                    return Err(malformed("it has more members than are looked through"));
-                }
-                let part = offset..offset.saturating_add(at_least.max(WINDOW));
-                at = offset;
-                window = collect(archive.read(service, part).await?.into_stream())
-                    .await
-                    .map_err(|error| Problem::Unavailable(error.into()))?;
-                if (window.len() as u64) < at_least {
-                    return Err(malformed("it is cut short"));
-                }
-            }
-            // Some layouts have outputs under their absolute paths.
-            Step::Member(found)
-                if found.name.strip_prefix(b"/").unwrap_or(&found.name) == wanted.as_bytes() =>
-            {
-                return stretch(archive, name, &found);
-            }
-            Step::Member(_) => {}
-            Step::End => return Err(Problem::not_found("member", name)),
-        }
-    }
-}
-
-fn stretch(archive: &Stretch, name: &str, found: &Found) -> Result<Stretch, Problem> {
-    if !found.kind.is_file() {
-        let detail = format!("`{name}` is in the archive, but is not a file");
-        return Err(Problem::conflict("not_a_file", detail));
-    }
-    if found.data.end > archive.size() {
-        return Err(malformed("it is cut short"));
-    }
-    let start = archive.within.start;
-    let within = start + found.data.start..start + found.data.end;
-    Ok(Stretch { within, content_type: None, is_whole: false, ..archive.clone() })
+    Contents::of(archive.clone()).member(service, name).await
 }
 
 pub(super) fn malformed(why: &str) -> Problem {

@@ -79,6 +79,9 @@ pub struct QueueChange {
     pub resources: Option<Setting<Resources>>,
     /// Who is told of its jobs.
     pub callback: CallbackChoice,
+    /// Whether a callback that it says keeps the secrets and the events of the
+    /// one before: for APIs that have no words for them.
+    pub keeps_unsaid: bool,
     /// What a client of another API says of it.
     pub origin: Option<Origin>,
 }
@@ -163,7 +166,8 @@ pub(super) fn default(service: &Service, project: ProjectId) -> Op {
     Op::Put(rows::queue(&key), Expect::Absent, written(&key, &queue))
 }
 
-fn fresh(service: &Service, name: Name) -> Queue {
+/// The queue that this would be if it was made now.
+pub fn fresh(service: &Service, name: Name) -> Queue {
     Queue {
         v: 1,
         name,
@@ -256,23 +260,56 @@ pub async fn put(
     loop {
         let found = load(service, key).await?;
         let (expect, queue) = match found {
-            Some((row, queue)) => {
-                let updated_at = Some(service.platform.clock.now());
-                (Expect::Version(row.version), Queue { updated_at, ..queue })
-            }
+            Some((row, queue)) => (Expect::Version(row.version), queue),
             None => (Expect::Absent, fresh(service, key.name.clone())),
         };
         let mut queue = queue.changed(&change);
         if let Some(callback) = &callback {
-            queue.callback.clone_from(callback);
-        }
-        let put = Op::Put(rows::queue(key), expect, written(key, &queue));
-        match service.platform.table.commit(vec![put]).await {
-            Err(TableError::Stale(_) | TableError::Exists(_)) => {}
-            settled => {
-                service.queues.forget(key);
-                return Ok(settled.map(|()| (queue, expect == Expect::Absent))?);
+            let before = std::mem::replace(&mut queue.callback, callback.clone());
+            if let (Some(now), Some(before), true) =
+                (&mut queue.callback, before, change.keeps_unsaid)
+            {
+                (now.secrets, now.started) = (before.secrets, before.started);
             }
+        }
+        if let Some(queue) = replace(service, key, expect, queue).await? {
+            return Ok((queue, expect == Expect::Absent));
+        }
+    }
+}
+
+/// Changes the queue as it follows from what it is, however many do so at once.
+/// `None` if there is none: it is not made again. Whom it tells stays.
+pub async fn change<E: From<Problem>>(
+    service: &Service,
+    key: &QueueKey,
+    change: impl Fn(&Queue) -> Result<QueueChange, E>,
+) -> Result<Option<Queue>, E> {
+    loop {
+        let Some((row, queue)) = load(service, key).await? else { return Ok(None) };
+        let change = change(&queue)?;
+        let next = replace(service, key, Expect::Version(row.version), queue.changed(&change));
+        if let Some(queue) = next.await? {
+            return Ok(Some(queue));
+        }
+    }
+}
+
+/// Writes the queue where it is as expected; `None` where it is not any more.
+async fn replace(
+    service: &Service,
+    key: &QueueKey,
+    expect: Expect,
+    queue: Queue,
+) -> Result<Option<Queue>, Problem> {
+    let updated_at = (expect != Expect::Absent).then(|| service.platform.clock.now());
+    let queue = Queue { updated_at, ..queue };
+    let put = Op::Put(rows::queue(key), expect, written(key, &queue));
+    match service.platform.table.commit(vec![put]).await {
+        Err(TableError::Stale(_) | TableError::Exists(_)) => Ok(None),
+        settled => {
+            service.queues.forget(key);
+            Ok(settled.map(|()| Some(queue))?)
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn retry(service: &Service, key: JobKey, again: Again) -> Result<Job, 
             let detail = format!("the project no longer has the queue `{}`", queue.name);
             return Err(Problem::conflict("no_queue", detail));
         }
-        service.backlog.admit(&service.platform, key.project, service.limits.open_jobs).await?;
+        service.backlog.admit(&service.platform, key.project, 1, service.limits.open_jobs).await?;
         // Written on the row that was read: what became of the job meanwhile,
         // another run included, is looked at anew.
         let (put, _) = record::replace(service, &row, &next);

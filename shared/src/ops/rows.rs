@@ -6,10 +6,11 @@
 //! | spec, if it is large | `job#<job>` | `spec` |
 //! | chunk of a wide task | `job#<job>` | `chunk#<task>#<chunk>#<project>` |
 //! | attempt | `job#<job>` | `attempt#<run>#<task>#<instance>#<number>` |
+//! | how many objects an attempt was let put | `job#<job>` | `granted#<run>#<task>#<instance>#<number>` |
 //! | callback | `job#<job>` | `callback#<run>#<event>` |
 //! | client token | `token#<project>#<token>` | `token` |
 //! | live log | `job#<job>` | `log#<run>#<task>#<instance>#<number>#<place>`, and `loghead#…` |
-//! | queue, image, shelf, template, access key | `<project>` | `queue#…`, `image#…`, `shelf#…`, `template#…`, `key#…` |
+//! | queue, image, template, access key | `<project>` | `queue#…`, `image#…`, `template#…`, `key#…` |
 //! | trigger, and its last job and error | `<project>` | `trigger#…`, `firing#…`, `misfire#…` |
 //! | which job wrote an object | `origin#<project>#<bucket>/<key>` | `origin` |
 //! | when a trigger's time comes | `schedules#<project>` | the trigger's name |
@@ -129,6 +130,11 @@ pub fn attempt(id: AttemptId) -> Key {
     of_attempt("attempt", id)
 }
 
+/// How many objects an attempt was let put.
+pub fn granted(id: AttemptId) -> Key {
+    of_attempt("granted", id)
+}
+
 /// A row of a job that is about one attempt: they come in the attempts' order.
 fn of_attempt(what: &str, id: AttemptId) -> Key {
     let AttemptId { job, run, task, instance, number } = id;
@@ -189,9 +195,20 @@ pub fn image(project: ProjectId, name: &Name) -> Key {
     Key::new(project.to_string(), format!("image#{name}"))
 }
 
-/// A shelf of registered images.
-pub fn shelf(project: ProjectId, name: &str) -> Key {
-    Key::new(project.to_string(), format!("shelf#{name}"))
+/// What the keys start with of what a dialect keeps of a project, of one kind.
+pub fn notes_of_project(project: ProjectId, api: &str, kind: &str) -> Key {
+    Key::new(project.to_string(), format!("note#{api}#{kind}#"))
+}
+
+/// The same of what it keeps of a job.
+pub fn notes_of_job(job: JobKey, api: &str, kind: &str) -> Key {
+    Key::new(parts(job), format!("note#{api}#{kind}#"))
+}
+
+/// The one of this id among what starts so.
+pub fn note(start: &Key, id: &str) -> Key {
+    let Key { partition, sort } = start;
+    Key::new(partition.clone(), format!("{sort}{id}"))
 }
 
 /// A template.

@@ -3,9 +3,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::output::{self, Selector};
+use super::{
+    contents::Contents,
+    objects::Stretch,
+    output::{self, Selector},
+};
 use crate::{
-    agent::{PlanInput, PlanSource},
+    agent::{InputPage, PlanInput, PlanSource},
     job::{InputSpec, Job, JobKey, Name, Source, TaskSpec},
     platform::{Grant, GrantMethod, ObjectKey},
     service::Service,
@@ -25,6 +29,15 @@ const MOST_OBJECTS: usize = 10_000;
 /// plan: what Lambda answers has a limit.
 const PAGE: usize = 1_000;
 
+/// After so many looks at what is stored a page ends: listings of folders, and
+/// reads of archives.
+///
+/// So one answer takes these at most, what one more input takes, and what the
+/// process reads on standard input: of a folder eleven, to count it; of an
+/// archive with a manifest three, and no more for what else is wanted of it in
+/// a row; of any other [`contents`](super::contents) has the bound.
+const LOOKS: u32 = 64;
+
 /// Until when a URL is good that an agent is given now.
 pub(super) fn expiry(service: &Service) -> Timestamp {
     let now = service.platform.clock.now();
@@ -39,42 +52,37 @@ pub(super) struct Sources<'a> {
     pub(super) task: &'a TaskSpec,
 }
 
-/// Some of a plan's inputs, and where those after them start.
-pub(super) type Page = (Vec<PlanInput>, Option<String>);
-
 impl Sources<'_> {
     /// What the process reads on standard input.
     pub(super) async fn stdin(self) -> Result<Option<PlanSource>, Problem> {
         match &self.task.stdin {
-            Some(source) => self.resolve(source).await.map(Some),
+            Some(source) => self.resolve(source, &mut Looks::default()).await.map(Some),
             None => Ok(None),
         }
     }
 
     /// The inputs from `after` on, as an earlier page told it, or from the first.
-    pub(super) async fn inputs(self, after: Option<&str>) -> Result<Page, Problem> {
+    pub(super) async fn inputs(self, after: Option<&str>) -> Result<InputPage, Problem> {
         let mut at = match after {
             Some(after) => Place::read(after).ok_or_else(|| {
                 Problem::invalid("after", "it is not where an earlier page ended")
             })?,
-            None => Place { input: 0, key: None },
+            None => Place::default(),
         };
-        let mut inputs = Vec::new();
+        let (mut inputs, mut looks) = (Vec::new(), Looks::default());
         while let Some(input) = self.task.inputs.get(at.input) {
-            let Source::Folder { bucket, prefix } = &input.source else {
-                inputs.push(planned(input, self.resolve(&input.source).await?));
-                at.input += 1;
-                continue;
-            };
-            let folder = Folder { input, bucket, prefix };
-            let next = self.list(&folder, at.key.take(), &mut inputs).await?;
-            at.key = next;
-            at.input += usize::from(at.key.is_none());
-            if at.input < self.task.inputs.len() && inputs.len() >= PAGE {
-                return Ok((inputs, Some(at.told())));
+            if inputs.len() >= PAGE || looks.taken() >= LOOKS {
+                return Ok(InputPage { inputs, more: Some(at.told()) });
+            }
+            if let Source::Folder { bucket, prefix } = &input.source {
+                let folder = Folder { input, bucket, prefix };
+                at = self.list(&folder, at, &mut inputs, &mut looks).await?;
+            } else {
+                inputs.push(planned(input, self.resolve(&input.source, &mut looks).await?));
+                at = at.next();
             }
         }
-        Ok((inputs, None))
+        Ok(InputPage { inputs, more: None })
     }
 
     /// Adds a page of the folder's objects, each below the input's path; gives
@@ -82,20 +90,26 @@ impl Sources<'_> {
     async fn list(
         self,
         folder: &Folder<'_>,
-        after: Option<String>,
+        at: Place,
         inputs: &mut Vec<PlanInput>,
-    ) -> Result<Option<String>, Problem> {
+        looks: &mut Looks,
+    ) -> Result<Place, Problem> {
         let objects = &self.service.platform.objects;
         let start = folder.start(self.job.key());
-        let page = objects.list(&start, after.as_deref(), PAGE).await?;
-        if after.is_none() {
+        let page = objects.list(&start, at.key.as_deref(), PAGE).await?;
+        looks.lists += 1;
+        let listed = at.listed.saturating_add(page.objects.len());
+        let mut is_too_large = listed > MOST_OBJECTS;
+        if at.key.is_none() {
             // It is there whether or not anything is in it.
             inputs.push(planned(folder.input, PlanSource::Folder));
-            if self.is_too_large(&start, page.cursor.clone()).await? {
-                let why = format!("{} has more than {MOST_OBJECTS} objects", folder.shown());
-                inputs.push(planned(folder.input, PlanSource::Missing(why)));
-                return Ok(None);
-            }
+            // That it is too large is better said before any of it is fetched.
+            is_too_large |= self.is_too_large(&start, listed, page.cursor.clone(), looks).await?;
+        }
+        if is_too_large {
+            let why = format!("{} has more than {MOST_OBJECTS} objects", folder.shown());
+            inputs.push(planned(folder.input, PlanSource::Missing(why)));
+            return Ok(at.next());
         }
         for object in page.objects {
             let below = object.key.as_str().strip_prefix(&start).unwrap_or_default();
@@ -114,14 +128,24 @@ impl Sources<'_> {
             let path = format!("{}/{below}", folder.input.path.trim_end_matches('/'));
             inputs.push(PlanInput { path, ..planned(folder.input, source) });
         }
-        Ok(page.cursor)
+        Ok(match page.cursor {
+            Some(key) => Place { key: Some(key), listed, ..at },
+            None => at.next(),
+        })
     }
 
     /// Whether more than a folder may have come after its first page.
-    async fn is_too_large(self, start: &str, first: Option<String>) -> Result<bool, Problem> {
-        let (mut next, mut count) = (first, PAGE);
+    async fn is_too_large(
+        self,
+        start: &str,
+        mut count: usize,
+        first: Option<String>,
+        looks: &mut Looks,
+    ) -> Result<bool, Problem> {
+        let mut next = first;
         while let Some(cursor) = next {
             let page = self.service.platform.objects.list(start, Some(&cursor), PAGE).await?;
+            looks.lists += 1;
             count += page.objects.len();
             if count > MOST_OBJECTS {
                 return Ok(true);
@@ -131,7 +155,7 @@ impl Sources<'_> {
         Ok(false)
     }
 
-    async fn resolve(self, source: &Source) -> Result<PlanSource, Problem> {
+    async fn resolve(self, source: &Source, looks: &mut Looks) -> Result<PlanSource, Problem> {
         let key = self.job.key();
         match source {
             Source::Inline(bytes) => Ok(PlanSource::Inline(bytes.clone())),
@@ -142,7 +166,7 @@ impl Sources<'_> {
             Source::Attached(name) => self.signed(ObjectKey::attached(key, name)).await,
             Source::Folder { .. } => Err(Problem::internal("a folder is no stream of bytes")),
             Source::Task { task, member, instance } => {
-                self.left_by(*task, *instance, member.as_deref()).await
+                self.left_by((*task, *instance), member.as_deref(), looks).await
             }
         }
     }
@@ -150,21 +174,23 @@ impl Sources<'_> {
     /// What another task's instance has left: its archive, or a member of that.
     async fn left_by(
         self,
-        task: u32,
-        instance: u32,
+        of: (u32, u32),
         member: Option<&str>,
+        looks: &mut Looks,
     ) -> Result<PlanSource, Problem> {
-        let of = self.job.tasks.get(task as usize);
-        let of = of.ok_or_else(|| Problem::internal("a source is of no task"))?;
-        let selector =
-            Selector { task: Some(of.name.to_string()), instance: Some(instance), attempt: None };
-        let selected = output::select(self.service, self.job, &selector).await?;
-        let archive = output::stored(self.service, self.job.key(), selected.attempt).await?;
-        let Some(archive) = archive else {
-            return Ok(PlanSource::Missing(format!("task `{}` has left nothing", of.name)));
+        let task = self.job.tasks.get(of.0 as usize);
+        let task = task.ok_or_else(|| Problem::internal("a source is of no task"))?;
+        if looks.last.as_ref().is_none_or(|(last, _)| *last != of) {
+            let archive = self.archive(&task.name, of.1).await?;
+            looks.turn_to(of, archive.map(Contents::of));
+        }
+        let Some((_, Some(contents))) = &mut looks.last else {
+            return Ok(PlanSource::Missing(format!("task `{}` has left nothing", task.name)));
         };
-        let Some(member) = member else { return self.signed(archive.key).await };
-        match output::member(self.service, &archive, member).await {
+        let Some(member) = member else {
+            return self.signed(contents.archive().key.clone()).await;
+        };
+        match contents.member(self.service, member).await {
             Ok(found) if found.size() == 0 => Ok(PlanSource::Inline(String::new())),
             Ok(found) => match self.signed(found.key).await? {
                 PlanSource::Url(url) => {
@@ -173,14 +199,22 @@ impl Sources<'_> {
                 other => Ok(other),
             },
             Err(Problem::NotFound { .. }) => {
-                let why = format!("task `{}` has left no `{member}`", of.name);
+                let why = format!("task `{}` has left no `{member}`", task.name);
                 Ok(PlanSource::Missing(why))
             }
             Err(Problem::Conflict { detail, .. }) => {
-                Ok(PlanSource::Missing(format!("of task `{}`: {detail}", of.name)))
+                Ok(PlanSource::Missing(format!("of task `{}`: {detail}", task.name)))
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// The archive that the task's instance has left.
+    async fn archive(self, task: &Name, instance: u32) -> Result<Option<Stretch>, Problem> {
+        let selector =
+            Selector { task: Some(task.to_string()), instance: Some(instance), attempt: None };
+        let selected = output::select(self.service, self.job, &selector).await?;
+        output::stored(self.service, self.job.key(), selected.attempt).await
     }
 
     async fn signed(self, key: ObjectKey) -> Result<PlanSource, Problem> {
@@ -217,22 +251,60 @@ impl Folder<'_> {
     }
 }
 
-/// Where a page of inputs starts.
+/// What was looked at for one page.
+#[derive(Default)]
+struct Looks {
+    /// Listings of folders.
+    lists: u32,
+    /// Reads of archives before the last.
+    reads: u32,
+    /// The task and the instance that something is wanted of, and what is in
+    /// its archive: of the next input, most likely, as well.
+    last: Option<((u32, u32), Option<Contents>)>,
+}
+
+impl Looks {
+    fn taken(&self) -> u32 {
+        self.lists + self.reads + self.of_last()
+    }
+
+    fn of_last(&self) -> u32 {
+        self.last.as_ref().and_then(|(_, last)| last.as_ref()).map_or(0, Contents::reads)
+    }
+
+    fn turn_to(&mut self, of: (u32, u32), archive: Option<Contents>) {
+        self.reads += self.of_last();
+        self.last = Some((of, archive));
+    }
+}
+
+/// Where a page of inputs starts, as the agent says it: one that makes it up is
+/// told of what its job may read anyway, a page at a time.
+#[derive(Default)]
 struct Place {
     /// The place of the task's input.
     input: usize,
-    /// Where a listing of its objects goes on.
+    /// How many of its objects earlier pages have listed.
+    listed: usize,
+    /// Where their listing goes on.
     key: Option<String>,
 }
 
 impl Place {
+    /// At the next input.
+    fn next(&self) -> Self {
+        Place { input: self.input + 1, ..Place::default() }
+    }
+
     fn told(&self) -> String {
-        format!("{}:{}", self.input, self.key.as_deref().unwrap_or_default())
+        let Place { input, listed, key } = self;
+        format!("{input}:{listed}:{}", key.as_deref().unwrap_or_default())
     }
 
     fn read(told: &str) -> Option<Self> {
-        let (input, key) = told.split_once(':')?;
+        let (input, rest) = told.split_once(':')?;
+        let (listed, key) = rest.split_once(':')?;
         let key = (!key.is_empty()).then(|| key.to_owned());
-        Some(Place { input: input.parse().ok()?, key })
+        Some(Place { input: input.parse().ok()?, listed: listed.parse().ok()?, key })
     }
 }

@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     job::{Job, JobId, JobKey, JobSpec, Name, ProjectId, Source},
-    platform::{ByteStream, Expect, ObjectKey, ObjectsError, Op, Put, Row, TableError, one_chunk},
+    platform::{
+        ByteStream, Expect, Key, ObjectKey, ObjectsError, Op, Put, Row, TableError, one_chunk,
+    },
     service::Service,
     wire::{Problem, submit::Submission},
 };
@@ -27,6 +29,13 @@ const TOKEN_HOURS: i64 = 7 * 24;
 
 /// Inline inputs up to this many base 64 characters stay in the spec.
 const INLINE_KEPT: usize = 8 << 10;
+
+/// How many jobs are accepted together at most: each is up to three changes of
+/// one commit.
+pub const MOST_TOGETHER: usize = 33;
+
+/// How many bytes they may have together: as many as a commit takes.
+const MOST_BYTES: usize = 4_000_000;
 
 /// A job that was accepted, now or before.
 #[derive(Clone, Debug)]
@@ -68,28 +77,14 @@ pub async fn submit(
         }
         return earlier(service, project, &row, &hex(digest)).await;
     }
-    let queue = prepare(service, project, &mut submission).await?;
-    let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
-    seal_secrets(service, key, &mut submission);
-    let callback = queue.callback.as_ref();
-    submission.spec.callback = callbacks::for_job(service, key, &submission.callback, callback)?;
-    check_size(service, &submission.spec)?;
-    service.backlog.admit(&service.platform, project, service.limits.open_jobs).await?;
-    let stores = stdin.is_some() || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
-    let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
-    rerun::copy_attached(service, submission.made_by.from, key, &mut submission.spec).await?;
-    attach_inline(service, key, &mut submission.spec).await?;
+    let key = identified(service, project, &mut submission).await?;
+    service.backlog.admit(&service.platform, project, 1, service.limits.open_jobs).await?;
+    let lease = attach(service, key, &mut submission, stdin.is_some()).await?;
     if let Some(stdin) = stdin {
         digest = attach_stdin(service, key, &mut submission.spec, digest, stdin).await?;
     }
     let request = hex(digest);
-    let made_by = submission.made_by;
-    let job = Job { made_by, ..Job::new(key, &submission.spec, key.job.created_at()) };
-    let wanted = rows::new_job_row(&job, clock.now(), service.platform.table.mark_slack());
-    let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, wanted)];
-    if job.spec.is_none() {
-        ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));
-    }
+    let (job, mut ops) = written(service, key, submission);
     if let Some(token) = &token {
         let mut wanted = rows::plain(&TokenRecord { v: 1, job: key.job, request: request.clone() });
         wanted.expires_at = clock.now().checked_add(SignedDuration::from_hours(TOKEN_HOURS)).ok();
@@ -98,8 +93,7 @@ pub async fn submit(
     ops.extend(lease.clone().map(leases::give_up));
     match service.platform.table.commit(ops).await {
         Ok(()) => {
-            info!(job.id = %job.id, queue = %job.queue, tasks = job.tasks.len(), "job accepted");
-            record::remind(service, None, &job).await;
+            accepted(service, &job).await;
             Ok(Accepted { job, repeated: false })
         }
         Err(TableError::Exists(taken)) if Some(&taken) == token.as_ref() => {
@@ -138,6 +132,110 @@ pub async fn repeated(
     earlier(service, project, &row, &hex(Sha256::new_with_prefix(request))).await.map(Some)
 }
 
+/// Accepts several jobs of a project, all or none: up to [`MOST_TOGETHER`],
+/// without client tokens.
+#[instrument(level = "debug", name = "job.submit_all", skip_all, fields(project.id = %project))]
+pub async fn submit_all(
+    service: &Service,
+    project: ProjectId,
+    mut submissions: Vec<Submission>,
+) -> Result<Vec<Job>, Problem> {
+    if submissions.len() > MOST_TOGETHER {
+        return Err(Problem::invalid("jobs", format!("there are at most {MOST_TOGETHER}")));
+    }
+    let mut keys = Vec::with_capacity(submissions.len());
+    for submission in &mut submissions {
+        keys.push(identified(service, project, submission).await?);
+    }
+    let limit = service.limits.open_jobs;
+    service.backlog.admit(&service.platform, project, keys.len(), limit).await?;
+    let (mut jobs, mut ops) = (Vec::with_capacity(keys.len()), Vec::new());
+    for (&key, mut submission) in keys.iter().zip(submissions) {
+        let lease = attach(service, key, &mut submission, false).await?;
+        let (job, rows) = written(service, key, submission);
+        jobs.push(job);
+        ops.extend(rows.into_iter().chain(lease.map(leases::give_up)));
+    }
+    if ops.iter().map(body_length).sum::<usize>() > MOST_BYTES {
+        let limit = MOST_BYTES as u64;
+        return Err(Problem::TooLarge { what: "what the jobs are together", limit });
+    }
+    match service.platform.table.commit(ops).await {
+        Ok(()) => {
+            for job in &jobs {
+                accepted(service, job).await;
+            }
+            Ok(jobs)
+        }
+        Err(TableError::Stale(_)) => {
+            for key in keys {
+                objects::delete_all(service, &ObjectKey::job_prefix(key)).await?;
+            }
+            Err(Problem::Unavailable("the inputs took too long to come".into()))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A job that is to be: under its id, with what its project knows, its secrets
+/// sealed. Nothing is stored yet.
+async fn identified(
+    service: &Service,
+    project: ProjectId,
+    submission: &mut Submission,
+) -> Result<JobKey, Problem> {
+    let clock = service.platform.clock.as_ref();
+    let queue = prepare(service, project, submission).await?;
+    let key = JobKey { project, job: JobId::new(clock.now(), clock.random()) };
+    seal_secrets(service, key, submission);
+    let callback = queue.callback.as_ref();
+    submission.spec.callback = callbacks::for_job(service, key, &submission.callback, callback)?;
+    check_size(service, &submission.spec)?;
+    Ok(key)
+}
+
+/// Stores what becomes objects of the job, under a lease if there is any: what
+/// comes as the body as well.
+async fn attach(
+    service: &Service,
+    key: JobKey,
+    submission: &mut Submission,
+    has_body: bool,
+) -> Result<Option<Key>, Problem> {
+    let stores = has_body || submission.spec.tasks.iter().flat_map(sources).any(is_stored);
+    let lease = if stores { Some(leases::for_submit(service, key).await?) } else { None };
+    rerun::copy_attached(service, submission.made_by.from, key, &mut submission.spec).await?;
+    attach_inline(service, key, &mut submission.spec).await?;
+    Ok(lease)
+}
+
+/// The job, and what is written of it: one row, or two where its spec is large,
+/// and the images that it brings along.
+fn written(service: &Service, key: JobKey, submission: Submission) -> (Job, Vec<Op>) {
+    let made_by = submission.made_by;
+    let job = Job { made_by, ..Job::new(key, &submission.spec, key.job.created_at()) };
+    let (now, slack) = (service.platform.clock.now(), service.platform.table.mark_slack());
+    let wanted = rows::new_job_row(&job, now, slack);
+    let mut ops = vec![Op::Put(rows::job(key), Expect::Absent, wanted)];
+    if job.spec.is_none() {
+        ops.push(Op::Put(rows::spec(key), Expect::Absent, rows::plain(&submission.spec)));
+    }
+    ops.extend(submission.images.iter().map(|image| images::written(key.project, image)));
+    (job, ops)
+}
+
+fn body_length(op: &Op) -> usize {
+    match op {
+        Op::Put(_, _, wanted) => wanted.body.len(),
+        Op::Delete(..) | Op::Check(..) | Op::Join { .. } | Op::Leave { .. } => 0,
+    }
+}
+
+async fn accepted(service: &Service, job: &Job) {
+    info!(job.id = %job.id, queue = %job.queue, tasks = job.tasks.len(), "job accepted");
+    record::remind(service, None, job).await;
+}
+
 /// Fills in what the project knows: what the queue gives, what names stand for.
 /// Refuses what the queue cannot take.
 pub(super) async fn prepare(
@@ -151,7 +249,7 @@ pub(super) async fn prepare(
         return Err(Problem::invalid("queue", rule));
     };
     queue.prepare(submission)?;
-    name_registered_images(service, project, &mut submission.spec).await?;
+    name_registered_images(service, project, submission).await?;
     check_size(service, &submission.spec)?;
     Ok(queue)
 }
@@ -181,11 +279,16 @@ async fn earlier(
 async fn name_registered_images(
     service: &Service,
     project: ProjectId,
-    spec: &mut JobSpec,
+    submission: &mut Submission,
 ) -> Result<(), Problem> {
-    for task in &mut spec.tasks {
+    for task in &mut submission.spec.tasks {
         let Ok(name) = task.image.as_str().parse::<Name>() else { continue };
-        if let Some(image) = images::load(service, project, &name).await? {
+        let brought = submission.images.iter().find(|image| image.name == name).cloned();
+        let image = match brought {
+            None => images::load(service, project, &name).await?,
+            brought => brought,
+        };
+        if let Some(image) = image {
             task.image = image.reference;
             task.registered = Some(name);
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{attempts, duties::chain, images, queues::Queue, submit};
+use super::{duties::chain, images, plan, queues::Queue, submit};
 use crate::{
     job::{Cause, ImageReference, JobSpec, Name, ProjectId, ResolvedImage, Resources, TaskSpec},
     platform::ResolveError,
@@ -88,7 +88,7 @@ fn trial(
 ) -> TaskTrial {
     let images = image.iter().flat_map(|image| image.env.keys());
     let told = task.env.keys().chain(secrets.keys()).chain(images).cloned();
-    let env: BTreeSet<String> = told.chain(attempts::OWN_VARIABLES.map(str::to_owned)).collect();
+    let env: BTreeSet<String> = told.chain(plan::OWN_VARIABLES.map(str::to_owned)).collect();
     let argv =
         |image: &ResolvedImage| image.argv(task.entrypoint.as_deref(), task.command.as_deref());
     TaskTrial {

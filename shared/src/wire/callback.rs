@@ -209,7 +209,7 @@ impl CallbackStateView {
     /// That of the job's current run; `None` if nobody is told.
     pub fn of(job: &Job) -> Option<Self> {
         let (state, at) = match job.callback {
-            Callback::Unwanted => return None,
+            Callback::Unwanted | Callback::Needless => return None,
             Callback::Wanted => ("waiting", None),
             Callback::Owed(tries) => ("pending", Some(tries.at)),
             Callback::Told { at, .. } => ("delivered", Some(at)),

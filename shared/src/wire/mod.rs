@@ -14,6 +14,7 @@ pub mod submit;
 pub mod templates;
 pub mod triggers;
 pub mod views;
+mod xml;
 
 pub use body::{Body, Stored};
 pub use cursor::Cursor;
@@ -23,3 +24,4 @@ pub use reply::Reply;
 pub use request::{
     Caller, Request, SMALL_BODY_BYTES, decoded, is_passing, parse_json, query_pairs,
 };
+pub use xml::{fit_for_xml, is_xml};

@@ -47,13 +47,15 @@ proptest! {
     fn a_token_is_read_as_it_was_made_and_not_once_it_was_touched(
         serial in any::<[u8; 8]>(),
         seconds in 0..4_000_000_000_i64,
+        more in "([a-z0-9]+( [a-z0-9]+)*)?",
         place in any::<Index>(),
         by in "[A-Za-z0-9_-]",
     ) {
         let key = AccessKeyId::new(project(1), serial);
         let token = AccessToken { key, expires_at: Timestamp::from_second(seconds).unwrap() };
-        let sealed = token.seal(&keyring());
+        let sealed = token.seal_with(&keyring(), &more);
         prop_assert_eq!(AccessToken::open(&sealed, &keyring()), Some(token));
+        prop_assert_eq!(AccessToken::open_with(&sealed, &keyring()), Some((token, more)));
         prop_assert_eq!(AccessToken::open(&sealed, &Keyring::new(&[8; 32])), None);
         if let Some(touched) = altered(&sealed, place, by.chars().next().unwrap()) {
             prop_assert_eq!(AccessToken::open(&touched, &keyring()), None);

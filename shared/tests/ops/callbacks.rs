@@ -9,8 +9,9 @@ use serde_json::Value;
 use sha2::Sha256;
 use shared::{
     conformance::memory::{Reception, Told, World},
-    job::{CallbackKey, Job, JobId},
+    job::{CallbackKey, Cause, Job, JobId},
     ops::{
+        attempts,
         callbacks::{self, Kept, State},
         jobs,
         queues::{self, QueueChange},
@@ -362,6 +363,20 @@ async fn xml_says_the_same_in_few_elements() {
         body.ends_with("<QueueId>default</QueueId><Tag>a &lt; b</Tag></JobsDetail></Response>"),
         "{body}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn xml_has_nothing_that_no_document_may_have() {
+    let world = World::new().await;
+    let json = r#"{"image": "a", "callback": {"url": "https://example.com/", "format": "xml"}}"#;
+    let job = world.submit(json).await.id;
+    let (attempt, _) = world.start(job).await;
+    let message = Some("\u{1b}[31mtoo <large>\u{0}".to_owned());
+    attempts::end_unreported(&world.service, attempt, Cause::TooLarge, message).await.unwrap();
+    world.tell().await;
+    let told = world.memory.outbox.told();
+    let said = "<Code>too_large</Code><Message>[31mtoo &lt;large&gt;</Message>";
+    assert!(told[0].body().contains(said), "{}", told[0].body());
 }
 
 #[tokio::test(start_paused = true)]

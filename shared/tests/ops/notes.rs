@@ -1,6 +1,6 @@
 //! What dialects keep beside what is known here, and instances one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::{
     conformance::memory::World,
@@ -29,10 +29,37 @@ async fn a_note_is_kept_changed_and_thrown_away_by_its_kind_and_project() {
         Shelf::of_project(world.project, "other", "kind"),
     ] {
         assert_eq!(other.load::<u32>(service, "a").await.unwrap(), None);
-        assert!(!other.remove(service, "a").await.unwrap());
+        let only = BTreeSet::from(["a"]);
+        assert_eq!(other.remove(service, &only).await.unwrap(), Some("a"));
     }
-    assert!(shelf.remove(service, "a").await.unwrap());
-    assert_eq!(shelf.load::<u32>(service, "a").await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_are_thrown_away_all_or_none() {
+    let world = World::new().await;
+    let (shelf, service) = (Shelf::of_project(world.project, "api", "kind"), &world.service);
+    shelf.put(service, "a", &1_u32).await.unwrap();
+    shelf.put(service, "c", &3_u32).await.unwrap();
+    let all = BTreeSet::from(["a", "b", "c"]);
+    assert_eq!(shelf.remove(service, &all).await.unwrap(), Some("b"));
+    assert_eq!(shelf.all::<u32>(service).await.unwrap().len(), 2);
+    assert!(shelf.add(service, "b", &2_u32).await.unwrap());
+    assert_eq!(shelf.remove(service, &all).await.unwrap(), None);
+    assert!(shelf.all::<u32>(service).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_is_added_once_in_its_project_alone() {
+    let world = World::new().await;
+    let shelf = Shelf::of_project(world.project, "api", "kind");
+    for is_new in [true, false] {
+        assert_eq!(shelf.add(&world.service, "tools", &"first").await.unwrap(), is_new);
+    }
+    let theirs = Shelf::of_project(world.neighbour().await.project, "api", "kind");
+    assert!(theirs.all::<String>(&world.service).await.unwrap().is_empty());
+    assert!(theirs.add(&world.service, "tools", &"theirs").await.unwrap());
+    let first = shelf.load::<String>(&world.service, "tools").await.unwrap();
+    assert_eq!(first.as_deref(), Some("first"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ async fn pages(world: &World, folder: &str) -> Vec<Vec<PlanInput>> {
     let (attempt, plan) = world.start(job).await;
     let (mut pages, mut more) = (vec![plan.inputs], plan.more);
     while let Some(after) = more {
-        let next = attempts::read_plan_after(&world.service, attempt, Some(&after)).await.unwrap();
+        let next = attempts::read_inputs(&world.service, attempt, &after).await.unwrap();
         pages.push(next.inputs);
         more = next.more;
     }
@@ -102,6 +102,31 @@ async fn a_large_folder_comes_page_by_page_and_one_that_is_too_large_not_at_all(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_folder_that_grows_while_it_is_read_has_no_more_objects_than_one_may_have() {
+    let world = World::new().await;
+    for number in 0..9_999 {
+        put(&world, &format!("in/{number:05}")).await;
+    }
+    let json = r#"{"image": "a", "inputs": [{"path": "/in", "source": {"folder": "b/in/"}}]}"#;
+    let job = world.submit(json).await.id;
+    let (attempt, plan) = world.start(job).await;
+    let (mut inputs, mut more) = (plan.inputs, plan.more);
+    for number in 0..3_000 {
+        put(&world, &format!("in/x/{number:05}")).await;
+    }
+    while let Some(after) = more {
+        let looks = world.memory.objects.looks();
+        let next = attempts::read_inputs(&world.service, attempt, &after).await.unwrap();
+        assert_eq!(world.memory.objects.looks() - looks, 1, "it is counted once");
+        inputs.extend(next.inputs);
+        more = next.more;
+    }
+    let last = inputs.last().map(|input| &input.source);
+    assert!(matches!(last, Some(PlanSource::Missing(why)) if why.ends_with("10000 objects")));
+    assert_eq!(inputs.len(), 1 + 10_000 + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_whose_key_is_no_path_is_not_put_somewhere_else() {
     let world = World::new().await;
     for key in ["in/../../etc/passwd", "in//x", "in/./y"] {
@@ -120,12 +145,14 @@ async fn where_a_page_ended_is_not_made_up() {
     let json = r#"{"image": "a", "inputs": [{"path": "/in", "source": {"folder": "b/in/"}}]}"#;
     let job = world.submit(json).await.id;
     let (attempt, _) = world.start(job).await;
-    let read =
-        async |after: &str| attempts::read_plan_after(&world.service, attempt, Some(after)).await;
-    assert!(matches!(read("x").await, Err(Problem::Invalid { field, .. }) if field == "after"));
-    assert_eq!(read("7:").await.unwrap().inputs, []);
+    let read = async |after: &str| attempts::read_inputs(&world.service, attempt, after).await;
+    for after in ["x", "0:", "0:x:", "x:0:", "0:-1:"] {
+        let refused = read(after).await;
+        assert!(matches!(refused, Err(Problem::Invalid { field, .. }) if field == "after"));
+    }
+    assert_eq!(read("7:0:").await.unwrap().inputs, []);
     // A name before the folder leads to nothing that is not in it.
-    let name = format!("0:{}/user/b/", world.project);
+    let name = format!("0:0:{}/user/b/", world.project);
     assert_eq!(read(&name).await.unwrap().inputs, []);
 }
 

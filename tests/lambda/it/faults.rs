@@ -51,10 +51,13 @@ fn events(events: EventFaults) -> Setup {
     Setup { faults: Faults { events, ..Faults::default() }, ..Setup::default() }
 }
 
+async fn replace(setup: Setup) {
+    replaced(&Installation::start(setup).await).await;
+}
+
 /// A job whose container is gone before its agent could say a word: only the
 /// runtime knows. One other runs in its place.
-async fn replace(setup: Setup) {
-    let installation = Installation::start(setup).await;
+pub(crate) async fn replaced(installation: &Installation) {
     let job = installation.submit(installation.probe("say hi then sleep 6")).await;
     let attempt = |number: u32| format!("att-{}-1-0-0-{number}", &job["job-".len()..]);
     let logs = format!("/v1/jobs/{job}/logs");

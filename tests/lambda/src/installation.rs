@@ -296,6 +296,7 @@ fn variables(name: &str, master_key: &str, service: &str, role: &str) -> BTreeMa
         ("TARPON_SPOT", "false"),
         ("TARPON_TASK_LOGS", "/tarpon/tests/tasks"),
         ("TARPON_ALLOW_REGISTRY_AT", "127.0.0.0/8"),
+        ("TARPON_ALLOW_CALLBACK_TO", "127.0.0.0/8"),
         ("TARPON_PULL_SECRETS", "tests/pull"),
         ("TARPON_SERVICE", service),
     ]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Client, send};
+use tests::{Client, Clients, Credentials, send};
 
 use crate::Installation;
 
@@ -21,6 +21,7 @@ pub async fn every_function(installation: &Installation) {
     private(installation).await;
     told(installation).await;
     events(installation).await;
+    dialects(installation).await;
     installation.sweep().await;
 }
 
@@ -76,7 +77,7 @@ async fn private(installation: &Installation) {
     assert_eq!(view["state"], "succeeded", "{view:#}\n{}", installation.log());
 }
 
-/// A job whose caller is told, which the guard of addresses does not let happen.
+/// A job whose caller is told, but is not there.
 async fn told(installation: &Installation) {
     let client = &installation.client;
     let callback = json!({ "url": "http://127.0.0.1:1/" });
@@ -127,6 +128,24 @@ async fn events(installation: &Installation) {
     for path in ["/v1/triggers/hi", "/v1/triggers/objects", "/v1/templates/hi"] {
         client.delete(path).await.expect(204);
     }
+}
+
+/// The clients of other clouds, each at the URL of its dialect.
+async fn dialects(installation: &Installation) {
+    let client = &installation.client;
+    let other = installation.invoke("create-project", json!({ "name": "other" })).await;
+    let other = Credentials::read(&other.expect("a project is made"));
+    let urls = installation.urls.iter().map(|(name, url)| {
+        let name = name.trim_start_matches("dialect-").replace('-', "_").to_uppercase();
+        (format!("TARPON_{name}_URL"), url.clone())
+    });
+    let clients = Clients {
+        url: client.base(),
+        projects: [&client.credentials, &other],
+        probe: installation.probe("").into(),
+        more: urls.collect(),
+    };
+    clients.tell("by_url").await;
 }
 
 async fn objects(client: &Client) {

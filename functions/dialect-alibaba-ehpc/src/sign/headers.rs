@@ -2,7 +2,7 @@
 //! the client chose to sign, `accept` and `user-agent` among them.
 
 use shared::{
-    auth::signing::{are_distinct, hex, hmac_sha256, sha256_hex, unreserved},
+    auth::signing::{are_distinct, canonical_query, hex, hmac_sha256, sha256_hex},
     wire::Request,
 };
 
@@ -74,11 +74,7 @@ impl<'a> Authorization<'a> {
 /// The request as it is signed. The query is encoded anew: on the wire a blank
 /// is `+`, and here it is not.
 fn canonical(request: &Request, signed: &[&str], body: &[u8]) -> Result<String, Fault> {
-    let mut pairs: Vec<_> = request.query.iter().collect();
-    pairs.sort();
-    let pair =
-        |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
-    let query = pairs.into_iter().map(pair).collect::<Vec<_>>().join("&");
+    let query = canonical_query(&request.query);
     if !are_distinct(signed) {
         return Err(incomplete("a header is signed twice"));
     }

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use http::Method;
 use shared::{
-    auth::signing::{hmac_sha1, unreserved},
+    auth::signing::{canonical_query, hmac_sha1, unreserved},
     wire::Request,
 };
 
@@ -46,14 +46,8 @@ fn unknown(name: &str, said: &str) -> Fault {
 }
 
 fn string_to_sign(method: &Method, pairs: &[(String, String)]) -> String {
-    let signed = pairs.iter().filter(|(name, _)| name != "Signature");
-    // Sorted before they are encoded, which keeps the order of plain names.
-    let mut signed: Vec<_> = signed.collect();
-    signed.sort();
-    let pair =
-        |(name, value): &(String, String)| format!("{}={}", unreserved(name), unreserved(value));
-    let canonical = signed.into_iter().map(pair).collect::<Vec<_>>().join("&");
-    format!("{method}&%2F&{}", unreserved(&canonical))
+    let signed = canonical_query(pairs.iter().filter(|(name, _)| name != "Signature"));
+    format!("{method}&%2F&{}", unreserved(&signed))
 }
 
 pub fn signature(secret: &str, string_to_sign: &str) -> String {

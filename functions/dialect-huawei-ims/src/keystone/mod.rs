@@ -6,14 +6,18 @@ mod views;
 use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 use shared::{
-    auth::{self, Identity},
+    auth::{self, AccessToken, Identity},
     job::AccessKeyId,
     ops::projects::{self, Project},
     service::Service,
     wire::{Problem, Reply},
 };
 
-use crate::{API, Sent, caller, faults::Fault, tokens};
+use crate::{
+    API, Sent, caller,
+    faults::Fault,
+    tokens::{self, Issue},
+};
 use views::{Issued, base, catalog, domain, project, token};
 
 /// The header that carries a token that is spoken of.
@@ -32,9 +36,9 @@ pub async fn issue_token(service: &Service, sent: &Sent) -> Result<Reply, Fault>
     let who = auth::verified(service, key, API).await?;
     let project = project_of(service, who).await?;
     let scope = tokens::scope(&asked, &project)?;
-    let (sealed, expires_at) = tokens::seal(service, key, until);
-    let at = service.platform.clock.now();
-    let issued = Issued { key, project: &project, scope, method, at, expires_at };
+    let issue = Issue { method, scope, at: service.platform.clock.now() };
+    let (sealed, expires_at) = tokens::seal(service, key, issue, until);
+    let issued = Issued { key, project: &project, issue, expires_at };
     let body = json!({"token": token(&issued, shown_catalog(service, sent))});
     Ok(Reply::json(StatusCode::CREATED, &body).with(SUBJECT, sealed).secret())
 }
@@ -46,20 +50,13 @@ pub async fn show_token(service: &Service, sent: &Sent) -> Result<Reply, Fault> 
     let subject = sent.header("x-subject-token").ok_or_else(|| {
         Fault::Malformed("X-Subject-Token, the token that is asked about, is missing".into())
     })?;
-    let opened = tokens::open(service, subject).map_err(|_| unknown())?;
+    let (opened, issue) = tokens::issued(service, subject).map_err(|_| unknown())?;
     if !is_good(service, opened.key, who).await? {
         return Err(unknown());
     }
     let project = project_of(service, who).await?;
-    let lifetime = jiff::SignedDuration::from_secs(tokens::TOKEN_SECONDS);
-    let issued = Issued {
-        key: opened.key,
-        project: &project,
-        scope: tokens::Scope::Project,
-        method: tokens::Method::Password,
-        at: opened.expires_at - lifetime,
-        expires_at: opened.expires_at,
-    };
+    let AccessToken { key, expires_at } = opened;
+    let issued = Issued { key, project: &project, issue, expires_at };
     let body = json!({"token": token(&issued, shown_catalog(service, sent))});
     Ok(Reply::json(StatusCode::OK, &body).with(SUBJECT, subject).secret())
 }

@@ -7,7 +7,7 @@ use shared::{job::AccessKeyId, ops::projects::Project, service::Service};
 use super::regions;
 use crate::{
     Sent,
-    tokens::{Method, Scope},
+    tokens::{Issue, Scope},
 };
 
 /// A token that was issued.
@@ -17,13 +17,9 @@ pub struct Issued<'a> {
     pub key: AccessKeyId,
     /// What it is for.
     pub project: &'a Project,
-    /// As what.
-    pub scope: Scope,
-    /// What it was given for.
-    pub method: Method,
-    /// Since when it is good.
-    pub at: Timestamp,
-    /// Until when.
+    /// How.
+    pub issue: Issue,
+    /// Until when it is good.
     pub expires_at: Timestamp,
 }
 
@@ -55,13 +51,13 @@ pub fn version(base: &str) -> Value {
 pub fn token(issued: &Issued<'_>, catalog: Option<Value>) -> Value {
     let key = issued.key.to_string();
     let mut token = json!({
-        "methods": [issued.method.word()],
-        "issued_at": time(issued.at),
+        "methods": [issued.issue.method.word()],
+        "issued_at": time(issued.issue.at),
         "expires_at": time(issued.expires_at),
         "user": {"id": key, "name": key, "domain": named(issued.project)},
     });
     let roles = json!([{"id": "member", "name": "member"}]);
-    match issued.scope {
+    match issued.issue.scope {
         Scope::Project => {
             let Project { id, name, .. } = issued.project;
             let domain = named(issued.project);

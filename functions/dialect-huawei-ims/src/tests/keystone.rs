@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::{conformance::memory::World, ops::keys};
+use shared::{auth::AccessToken, conformance::memory::World, ops::keys, platform::Clock};
 
 use super::{ask, get, log_in, refused, token, token_for};
 use crate::HuaweiIms;
@@ -186,6 +186,24 @@ async fn a_token_is_asked_about_with_a_token() {
     let asked = ask(&world, "/v3/auth/tokens?nocatalog").header("x-auth-token", &token);
     let short = asked.header("x-subject-token", &token).speak(&HuaweiIms).await.json();
     assert!(short["token"].get("catalog").is_none(), "{short}");
+
+    tokio::time::advance(std::time::Duration::from_millis(7_200_250)).await;
+    let identity = json!({"methods": ["token"], "token": {"id": token}});
+    let auth = json!({"identity": identity, "scope": "unscoped"});
+    let again = log_in(&world, &json!({ "auth": auth })).await.expect(201);
+    let subject = again.header("x-subject-token").unwrap().to_owned();
+    let shown = about(&subject, &token).await.expect(200).json();
+    assert_eq!(shown, again.json(), "what was said of it when it was issued");
+    assert_eq!(shown["token"]["methods"], json!(["token"]));
+    assert_eq!(shown["token"]["issued_at"], "2026-03-01T14:00:00.250000Z");
+    assert_eq!(shown["token"]["expires_at"], body["token"]["expires_at"]);
+
+    // One that another API has issued is a key's all the same.
+    let expires_at = world.memory.clock.now() + jiff::SignedDuration::from_hours(12);
+    let native = AccessToken { key: world.key, expires_at }.seal(&world.service.keyring);
+    let shown = about(&native, &token).await.expect(200).json();
+    assert_eq!(shown["token"]["methods"], json!(["password"]));
+    assert_eq!(shown["token"]["issued_at"], "2026-03-01T14:00:00.000000Z");
 
     assert_eq!(about("wrong", &token).await.expect(404).json()["error"]["code"], 404);
     let theirs = super::token(&world.neighbour().await).await;

@@ -13,7 +13,8 @@ const MODES: [(&str, When); 3] = [
     ("PRE_TASK_FINISHED", When::Finished),
 ];
 
-/// For each task, by its place, what it runs after.
+/// For each task, by its place, what it runs after. That none comes to run after
+/// itself is looked at with the job as a whole.
 pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRequest>>, Fault> {
     let word = job.word("TaskExecutionDependOn", &MODES.map(|(word, _)| word))?;
     let when = MODES.iter().find(|(known, _)| *known == word).map_or(When::Succeeded, |(_, w)| *w);
@@ -33,35 +34,11 @@ pub(crate) fn read(job: &mut Fields, names: &[String]) -> Result<Vec<Vec<AfterRe
             edges.push(edge);
         }
     }
-    if let Some(place) = in_circle(names.len(), &edges) {
-        let message = format!("The task `{}` depends on itself.", names[place]);
-        return Err(Fault::new("InvalidParameterValue.DependenceUnfeasible", message));
-    }
     let mut after: Vec<Vec<AfterRequest>> = names.iter().map(|_| Vec::new()).collect();
     for (first, then) in edges {
         after[then].push(AfterRequest { task: names[first].clone(), when });
     }
     Ok(after)
-}
-
-/// A task that is left over once every task is taken away that waits for none:
-/// one that waits for itself.
-fn in_circle(tasks: usize, edges: &[(usize, usize)]) -> Option<usize> {
-    let (mut waits_for, mut leads_to) = (vec![0_usize; tasks], vec![Vec::new(); tasks]);
-    for (first, then) in edges {
-        waits_for[*then] += 1;
-        leads_to[*first].push(*then);
-    }
-    let mut free: Vec<usize> = (0..tasks).filter(|place| waits_for[*place] == 0).collect();
-    while let Some(first) = free.pop() {
-        for then in &leads_to[first] {
-            waits_for[*then] -= 1;
-            if waits_for[*then] == 0 {
-                free.push(*then);
-            }
-        }
-    }
-    waits_for.iter().position(|left| *left > 0)
 }
 
 #[cfg(test)]
@@ -100,14 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_or_back_is_refused() {
+    fn what_leads_nowhere_is_refused() {
         let code = |pairs: &[(&str, &str)]| {
             read_of(json!({ "Dependences": chain(pairs) })).unwrap_err().code
         };
         assert_eq!(code(&[("a", "x")]), "InvalidParameterValue.DependenceNotFoundTaskName");
-        let unfeasible = "InvalidParameterValue.DependenceUnfeasible";
-        assert_eq!(code(&[("a", "a")]), unfeasible);
-        assert_eq!(code(&[("a", "b"), ("b", "c"), ("c", "a")]), unfeasible);
         let fault = read_of(json!({ "TaskExecutionDependOn": "LUCK" })).unwrap_err();
         assert_eq!(fault.code, "InvalidParameterValue");
         let fault = read_of(json!({ "Dependences": [{ "StartTask": "a" }] })).unwrap_err();

@@ -4,7 +4,7 @@
 use shared::{
     auth::{Secret, signing::sha256_hex},
     job::{ImageReference, Name, ProjectId},
-    ops::images,
+    ops::images::{self, RegisteredImage},
     service::Service,
     wire::Problem,
 };
@@ -29,13 +29,13 @@ fn malformed(image: &str, why: &str) -> Fault {
 }
 
 /// The name by which the task's image is known: as it was given, or that of an
-/// image that is registered with its user.
+/// image with its user, which is registered with the job if that is accepted.
 pub(crate) async fn image(
     service: &Service,
     project: ProjectId,
     image: String,
     login: Option<Login>,
-) -> Result<String, Fault> {
+) -> Result<(String, Option<RegisteredImage>), Fault> {
     let reference: ImageReference =
         image.parse().map_err(|error| malformed(&image, &format!("{error}")))?;
     if is_id(&image) {
@@ -43,16 +43,17 @@ pub(crate) async fn image(
             Ok(name) => images::load(service, project, &name).await?.is_some(),
             Err(_) => false,
         };
-        return if known { Ok(image) } else { Err(malformed(&image, "there is none of this id")) };
+        let unknown = || malformed(&image, "there is none of this id");
+        return if known { Ok((image, None)) } else { Err(unknown()) };
     }
-    let Some(Login { user, password }) = login else { return Ok(image) };
+    let Some(Login { user, password }) = login else { return Ok((image, None)) };
     let digest = sha256_hex(format!("{image}\n{user}").as_bytes());
     let name: Name = format!("batch-{}", &digest[..16])
         .parse()
         .map_err(|error| Problem::internal(format!("{error}")))?;
     let credentials = Some((user, Secret::new(password)));
-    images::put(service, project, name.clone(), reference, credentials).await?;
-    Ok(name.to_string())
+    let registered = images::sealed(service, project, name, reference, credentials);
+    Ok((registered.name.to_string(), Some(registered)))
 }
 
 /// Whether it is the id of an image, and not a reference.

@@ -16,11 +16,14 @@ use serde_json::{Value, json};
 use shared::{
     auth::Identity,
     job::{JobId, MAX_TASKS, ProjectId},
-    ops::submit::{self, Accepted},
+    ops::{
+        images::RegisteredImage,
+        submit::{self, Accepted},
+    },
     service::Service,
     wire::{
         Problem,
-        submit::{JobRequest, TaskRequest, TasksRequest},
+        submit::{JobRequest, Submission, TaskRequest, TasksRequest},
     },
 };
 
@@ -34,6 +37,10 @@ use crate::{
     kept::{self, Kept},
     zones,
 };
+
+/// The most images that a job brings users for: they are written with it, in
+/// one commit.
+const MOST_LOGINS: usize = 50;
 
 /// The most tags of anything.
 const MOST_TAGS: usize = 10;
@@ -65,7 +72,7 @@ pub(crate) async fn job(service: &Service, who: Identity, call: Call) -> Result<
 async fn accepted(
     service: &Service,
     project: ProjectId,
-    submission: shared::wire::submit::Submission,
+    submission: Submission,
 ) -> Result<JobId, Fault> {
     match submit::submit(service, project, submission, b"", None).await {
         Ok(Accepted { job, .. }) => Ok(job.id),
@@ -124,7 +131,7 @@ fn draft(mut fields: Fields, region: &str) -> Result<Draft, Fault> {
     let tasks = tasks(&mut fields, region)?;
     let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
     let after = graph::read(&mut fields, &names)?;
-    let callback = notify::callback(&mut fields)?;
+    let callback = notify::callback(&mut fields, &tasks)?;
     fields.end()?;
     let job = JobRequest {
         name,
@@ -193,25 +200,25 @@ fn tasks(fields: &mut Fields, region: &str) -> Result<Vec<Task>, Fault> {
 
 impl Draft {
     /// The job, with all that the project has of it, within our own rules.
-    async fn submission(
-        self,
-        service: &Service,
-        project: ProjectId,
-    ) -> Result<shared::wire::submit::Submission, Fault> {
+    async fn submission(self, service: &Service, project: ProjectId) -> Result<Submission, Fault> {
         let Draft { mut job, tasks, after } = self;
         let shared = shared_env(&tasks)?.map(str::to_owned);
         let common = match &shared {
             Some(id) => Some(envs::machine(service, project, id).await?),
             None => None,
         };
-        let mut requests = Vec::with_capacity(tasks.len());
+        let (mut requests, mut images) = (Vec::with_capacity(tasks.len()), BTreeMap::new());
         for (task, after) in tasks.into_iter().zip(after) {
-            let request = request(service, project, task, common.as_ref()).await?;
+            let (request, image) = request(service, project, task, common.as_ref()).await?;
             requests.push(TaskRequest { after, ..request });
+            images.extend(image.map(|image| (image.name.clone(), image)));
+        }
+        if images.len() > MOST_LOGINS {
+            return Err(Fault::limit("Job.Tasks", format!("{MOST_LOGINS} images with users")));
         }
         job.queue = shared;
-        let submission = job.check(TasksRequest::Listed(requests), &service.limits);
-        submission.map_err(Fault::from)
+        let submission = job.check(TasksRequest::Listed(requests), &service.limits)?;
+        Ok(Submission { images: images.into_values().collect(), ..submission })
     }
 }
 
@@ -237,7 +244,7 @@ async fn request(
     project: ProjectId,
     mut task: Task,
     common: Option<&Env>,
-) -> Result<TaskRequest, Fault> {
+) -> Result<(TaskRequest, Option<RegisteredImage>), Fault> {
     let env = match (&task.place, common) {
         (Place::Own(env), _) => env.clone(),
         (Place::Shared(_), Some(env)) => env.clone(),
@@ -245,7 +252,7 @@ async fn request(
     };
     let name = task.image.take().or_else(|| env.image.clone());
     let image = name.ok_or_else(|| Fault::missing("ComputeEnv.EnvData.ImageId"))?;
-    let image = login::image(service, project, image, task.login.take()).await?;
+    let (image, registered) = login::image(service, project, image, task.login.take()).await?;
     let shared = matches!(task.place, Place::Shared(_));
-    Ok(task.request(image, &env, shared))
+    Ok((task.request(image, &env, shared), registered))
 }

@@ -3,24 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::{faults::Fault, fields::Fields};
+use crate::{faults::Fault, fields::Fields, submit::Task, told::About, words::State};
 
 /// The longest name of a topic, in characters.
 const TOPIC_LENGTH: usize = 64;
 
-/// What can happen to a job.
-const OF_JOBS: [&str; 4] = ["JOB_RUNNING", "JOB_SUCCEED", "JOB_FAILED", "JOB_FAILED_INTERRUPTED"];
-
-/// What else this API has events for.
-const OTHERS: [&str; 15] = [
-    "TASK_RUNNING",
-    "TASK_SUCCEED",
-    "TASK_FAILED",
-    "TASK_FAILED_INTERRUPTED",
-    "TASK_INSTANCE_RUNNING",
-    "TASK_INSTANCE_SUCCEED",
-    "TASK_INSTANCE_FAILED",
-    "TASK_INSTANCE_FAILED_INTERRUPTED",
+/// What this API has events for besides: what is always there has none.
+const OF_MACHINES: [&str; 7] = [
     "COMPUTE_ENV_CREATED",
     "COMPUTE_ENV_DELETED",
     "COMPUTE_NODE_CREATED",
@@ -30,10 +19,11 @@ const OTHERS: [&str; 15] = [
     "COMPUTE_NODE_DELETING",
 ];
 
-/// The callback that a job's notifications are; `None` if there are none.
-pub(crate) fn callback(job: &mut Fields) -> Result<Option<Value>, Fault> {
+/// The callback that a job's notifications are; `None` if there are none. Which
+/// event is told with which variables, its message looks up when it is sent.
+pub(crate) fn callback(job: &mut Fields, tasks: &[Task]) -> Result<Option<Value>, Fault> {
     job.word("NotificationTarget", &["CMQ", "TDMQ_CMQ"])?;
-    let (mut topic, mut events): (Option<String>, Vec<String>) = (None, Vec::new());
+    let (mut topic, mut events): (Option<String>, Vec<(About, State)>) = (None, Vec::new());
     for mut notification in job.objects("Notifications")? {
         let name = topic_name(&mut notification)?;
         if topic.as_ref().is_some_and(|known| *known != name) {
@@ -41,9 +31,10 @@ pub(crate) fn callback(job: &mut Fields) -> Result<Option<Value>, Fault> {
         }
         topic = Some(name);
         for config in notification.objects("EventConfigs")? {
-            let event = event_name(config)?;
+            let path = config.path("EventName");
+            let event = event(config, tasks)?;
             if events.contains(&event) {
-                let message = format!("The event `{event}` is configured twice.");
+                let message = format!("`{path}`: the event is configured twice.");
                 return Err(Fault::new("InvalidParameter.NotificationEventNameDuplicate", message));
             }
             events.push(event);
@@ -51,7 +42,7 @@ pub(crate) fn callback(job: &mut Fields) -> Result<Option<Value>, Fault> {
         notification.end()?;
     }
     let Some(topic) = topic.filter(|_| !events.is_empty()) else { return Ok(None) };
-    let started = events.iter().any(|event| event == OF_JOBS[0]);
+    let started = events.iter().any(|(_, state)| *state == State::Running);
     let told = if started { vec!["started", "finished"] } else { vec!["finished"] };
     Ok(Some(json!({ "message_queue": topic, "events": told })))
 }
@@ -70,7 +61,8 @@ fn topic_name(notification: &mut Fields) -> Result<String, Fault> {
     Ok(name)
 }
 
-fn event_name(mut config: Fields) -> Result<String, Fault> {
+/// An event that there is a moment to tell of.
+fn event(mut config: Fields, tasks: &[Task]) -> Result<(About, State), Fault> {
     let path = config.path("EventName");
     let name = config.said("EventName")?;
     for mut variable in config.objects("EventVars")? {
@@ -79,13 +71,17 @@ fn event_name(mut config: Fields) -> Result<String, Fault> {
         variable.end()?;
     }
     config.end()?;
-    if OF_JOBS.contains(&name.as_str()) {
-        return Ok(name);
-    }
-    let rule = if OTHERS.contains(&name.as_str()) {
-        "here a job is told of as a whole: its events are those that start with JOB_"
-    } else {
-        "there is no such event"
+    let rule = match (About::of_event(&name), tasks) {
+        (Some(event @ (About::Job, _)), _) | (Some(event @ (About::Task, _)), [_]) => {
+            return Ok(event);
+        }
+        (Some(event @ (About::Instance, _)), [one]) if one.instances() == 1 => return Ok(event),
+        (Some((About::Task | About::Instance, _)), _) => {
+            "a job is told of when it starts and ends: of a task if it is the only one, of an \
+             instance if that has no other"
+        }
+        (None, _) if OF_MACHINES.contains(&name.as_str()) => "nothing happens to machines here",
+        (None, _) => "there is no such event",
     };
     Err(Fault::value(&path, rule))
 }

@@ -1,6 +1,6 @@
 //! Places in storage and in containers, as this API writes them.
 
-use shared::job::Name;
+use shared::job::{Destination, Name};
 
 use crate::faults::Fault;
 
@@ -61,6 +61,15 @@ impl Remote {
     pub(crate) fn folder(&self) -> String {
         let slash = if self.is_folder() { "" } else { "/" };
         format!("{}/{}{slash}", self.bucket, self.key)
+    }
+}
+
+/// Refuses what we would fill in where things are put: here it stands for itself.
+pub(crate) fn check_literal(path: &str, text: &str) -> Result<(), Fault> {
+    let filled = [Destination::JOB, Destination::INSTANCE];
+    match filled.into_iter().find(|word| text.contains(word)) {
+        None => Ok(()),
+        Some(word) => Err(malformed(path, &format!("no object can have `{word}` in its name"))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where standard output and standard error go besides: to files of a bucket,
 //! or of the container.
 
+use shared::job::Destination;
+
 use crate::{
     faults::Fault,
     fields::Fields,
@@ -48,8 +50,10 @@ pub(crate) fn to_objects(fields: Option<Fields>, task: &str) -> Result<[Option<S
         let path = fields.path(&folder);
         let name = file_name(&mut fields, &file, which)?;
         let Some(text) = fields.text(&folder)?.filter(|text| !text.is_empty()) else { continue };
+        paths::check_literal(&path, &text)?;
+        let name = for_each(&fields.path(&file), &name, task)?;
         let folder = Remote::parse(&path, &text)?.folder();
-        objects[place] = Some(format!("{folder}{}", for_each(&name, task)));
+        objects[place] = Some(format!("{folder}{name}"));
     }
     fields.end()?;
     Ok(objects)
@@ -94,8 +98,10 @@ fn file_name(fields: &mut Fields, name: &str, which: Which) -> Result<String, Fa
 }
 
 /// A name in which what differs from container to container is for us to fill.
-fn for_each(name: &str, task: &str) -> String {
-    name.replace(JOB, "{job}").replace(TASK, task).replace(INDEX, "{instance}")
+fn for_each(path: &str, name: &str, task: &str) -> Result<String, Fault> {
+    let name = name.replace(TASK, task);
+    paths::check_literal(path, &name)?;
+    Ok(name.replace(JOB, Destination::JOB).replace(INDEX, Destination::INSTANCE))
 }
 
 /// A name with all of it filled in.
@@ -134,6 +140,19 @@ mod tests {
         let objects = to_objects(Some(Fields::of(said)), "t").unwrap();
         assert_eq!(objects[0].as_deref(), Some("b-1/logs/{job}.t.{instance}.stdout"));
         assert_eq!(objects[1].as_deref(), Some("b-1/logs/t-{instance}.err"));
+        for (folder, file, task) in [
+            ("logs", "{job}.out", "t"),
+            ("{instance}", "out", "t"),
+            // Nor what comes to be one.
+            ("logs", "{${BATCH_TASK_NAME}}", "job"),
+        ] {
+            let said = json!({
+                "StdoutRedirectPath": format!("cos://b-1.cosgz.myqcloud.com/{folder}/"),
+                "StdoutRedirectFileName": file,
+            });
+            let code = to_objects(Some(Fields::of(said)), task).unwrap_err().code;
+            assert_eq!(code, "InvalidParameterValue.RemoteStoragePath", "{folder} {file}");
+        }
         let bad = json!({ "StdoutRedirectPath": "cfs://1.2.3.4/a" });
         let code = to_objects(Some(Fields::of(bad)), "t").unwrap_err().code;
         assert_eq!(code, "InvalidParameterValue.RemoteStorageSchemeType");

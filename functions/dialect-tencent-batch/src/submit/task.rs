@@ -109,6 +109,11 @@ impl Task {
         Ok(Task { name, place, image, login, command, files, request })
     }
 
+    /// How many instances it has.
+    pub(crate) fn instances(&self) -> u32 {
+        self.request.instances.unwrap_or(1)
+    }
+
     /// The request, with this image, on machines like this, after others.
     pub(crate) fn request(self, image: String, env: &Env, shared: bool) -> TaskRequest {
         let (entrypoint, command) = self.command.words(&env.folders, &self.files);
@@ -239,6 +244,7 @@ fn outputs(fields: &mut Fields) -> Result<Vec<OutputRequest>, Fault> {
         let from = mapping.said("SourcePath")?;
         paths::local(&mapping.path("SourcePath"), &from)?;
         let to = mapping.said("DestinationPath")?;
+        paths::check_literal(&mapping.path("DestinationPath"), &to)?;
         let remote = Remote::parse(&mapping.path("DestinationPath"), &to)?;
         if let Some(mut option) = mapping.object("OutputMappingOption")? {
             option.word("Workspace", &["BATCH_WORKSPACE", "GLOBAL_WORKSPACE"])?;

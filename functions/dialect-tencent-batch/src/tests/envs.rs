@@ -90,6 +90,41 @@ async fn an_environment_is_described_changed_and_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_of_one_moment_are_all_kept() {
+    let client = Client::new().await;
+    let id = created(&client, 2).await;
+    let change = |name: &str, value: Value| {
+        client.got(
+            "ModifyComputeEnv",
+            [("EnvId".to_owned(), json!(id)), (name.to_owned(), value)].into_iter().collect(),
+        )
+    };
+    let types = json!({ "InstanceTypes": ["S1.SMALL1"] });
+    tokio::join!(
+        change("EnvName", json!("other")),
+        change("EnvDescription", json!("for films")),
+        change("DesiredComputeNodeCount", json!(1)),
+        change("EnvData", types.clone()),
+    );
+    let info = client.got("DescribeComputeEnvCreateInfo", json!({ "EnvId": id })).await;
+    assert_eq!((&info["EnvName"], &info["EnvDescription"]), (&json!("other"), &json!("for films")));
+    assert_eq!(info["DesiredComputeNodeCount"], 1);
+    assert_eq!(info["EnvData"]["InstanceTypes"], types["InstanceTypes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_makes_no_environment() {
+    let client = Client::new().await;
+    let change = json!({ "EnvId": "env-abcd1234", "EnvName": "none" });
+    assert_eq!(client.code("ModifyComputeEnv", change).await, "ResourceNotFound.ComputeEnv");
+    assert_eq!(client.got("DescribeComputeEnvs", json!({})).await["TotalCount"], 0);
+    let id = created(&client, 1).await;
+    let change = json!({ "EnvId": id, "EnvData": { "InstanceTypes": [] } });
+    let code = client.code("ModifyComputeEnv", change).await;
+    assert_eq!(code, "InvalidParameterValue.InstanceTypesEmpty");
+}
+
+#[tokio::test(start_paused = true)]
 async fn environments_are_listed_by_page_and_by_filter() {
     let client = Client::new().await;
     let (first, second) = (created(&client, 1).await, created(&client, 1).await);

@@ -1,7 +1,5 @@
 //! Jobs: how they stand, and what becomes of them when asked.
 
-use std::time::Duration;
-
 use super::*;
 
 /// A job of one task that says what becomes of its failures.
@@ -131,6 +129,46 @@ async fn only_what_has_failed_is_retried_and_all_of_it_or_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn none_is_retried_if_the_environment_of_one_is_gone() {
+    let client = Client::new().await;
+    let data = json!({ "InstanceType": "S1.SMALL1", "ImageId": "busybox" });
+    let draft = json!({
+        "Placement": { "Zone": "ap-guangzhou-2" },
+        "ComputeEnv": { "EnvName": "e", "DesiredComputeNodeCount": 1, "EnvData": data },
+    });
+    let env = client.got("CreateComputeEnv", draft).await["EnvId"].take();
+    let mut there = with(task("a", "false"), "EnvId", env.clone());
+    there.as_object_mut().unwrap().remove("ComputeEnv");
+    let ids =
+        [client.submit(json!([task("a", "false")])).await, client.submit(json!([there])).await];
+    for id in &ids {
+        client.world.run(parsed(id), 1, &[]).await;
+    }
+    client.got("DeleteComputeEnv", json!({ "EnvId": env })).await;
+    assert_eq!(client.code("RetryJobs", json!({ "JobIds": ids })).await, "UnsupportedOperation");
+    for id in &ids {
+        assert_eq!(client.job(id).await["JobState"], "FAILED");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn none_is_retried_if_there_is_no_room_for_all() {
+    let mut client = Client::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = client.submit(json!([task("a", "false")])).await;
+        client.world.run(parsed(&id), 1, &[]).await;
+        ids.push(id);
+    }
+    client.world.service.limits.open_jobs = 1;
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    assert_eq!(client.code("RetryJobs", json!({ "JobIds": ids })).await, "LimitExceeded.JobQuota");
+    assert_eq!(client.job(&ids[0]).await["JobState"], "FAILED");
+    client.got("RetryJobs", json!({ "JobIds": [ids[0], ids[0]] })).await;
+    assert_eq!(client.job(&ids[0]).await["JobState"], "RUNNABLE");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deleted_job_is_not_found_and_one_that_runs_is_not_deleted() {
     let client = Client::new().await;
     let id = client.submit(json!([task("a", "true")])).await;
@@ -166,52 +204,6 @@ async fn unknown_and_foreign_jobs_are_not_found_and_malformed_ids_are_none() {
     let listed = client.got("DescribeJobs", all(&theirs)).await;
     assert_eq!(listed["TotalCount"], 0);
     assert_eq!(client.code("DescribeJobs", all("job-1")).await, "InvalidParameter.JobIdMalformed");
-}
-
-#[tokio::test(start_paused = true)]
-async fn jobs_are_listed_newest_first_by_page_and_by_filter() {
-    let client = Client::new().await;
-    let mut ids = Vec::new();
-    for n in 0..5 {
-        // Ids are in order by the millisecond.
-        tokio::time::advance(Duration::from_millis(1)).await;
-        let job = json!({
-            "Tasks": [task("a", "true")],
-            "JobName": format!("n{}", n % 2),
-            "Tags": [{ "Key": "team", "Value": n.to_string() }],
-        });
-        ids.insert(0, client.submit_job(job).await);
-    }
-    client.world.run(parsed(&ids[0]), 0, &[]).await;
-    let found = async |said: Value| {
-        let answer = client.got("DescribeJobs", said).await;
-        let set = answer["JobSet"].as_array().unwrap();
-        let found: Vec<String> =
-            set.iter().map(|job| job["JobId"].as_str().unwrap().to_owned()).collect();
-        (answer["TotalCount"].as_u64().unwrap(), found)
-    };
-    assert_eq!(found(json!({})).await, (5, ids.clone()));
-    assert_eq!(found(json!({ "Offset": 3, "Limit": 9 })).await, (5, ids[3..].to_vec()));
-    let by =
-        |name: &str, values: &[&str]| json!({ "Filters": [{ "Name": name, "Values": values }] });
-    assert_eq!(found(by("job-name", &["n1"])).await, (2, vec![ids[1].clone(), ids[3].clone()]));
-    assert_eq!(found(by("job-state", &["SUCCEED"])).await, (1, vec![ids[0].clone()]));
-    assert_eq!(found(by("job-id", &[&ids[2]])).await, (1, vec![ids[2].clone()]));
-    assert_eq!(found(by("zone", &["ap-guangzhou-2"])).await.0, 5);
-    assert_eq!(found(by("zone", &["ap-guangzhou-3"])).await.0, 0);
-    assert_eq!(found(by("tag:team", &["4", "3"])).await.0, 2);
-    assert_eq!(found(by("tag-key", &["team"])).await.0, 5);
-    for (said, code) in [
-        (by("mood", &["good"]), "InvalidParameterValue.InvalidFilter"),
-        (json!({ "Limit": 101 }), "InvalidParameterValue"),
-        (json!({ "Offset": -1 }), "InvalidParameterValue.Negative"),
-        (
-            json!({ "JobIds": [ids[0]], "Filters": [{ "Name": "zone", "Values": ["z"] }] }),
-            "InvalidParameter.InvalidParameterCombination",
-        ),
-    ] {
-        assert_eq!(client.code("DescribeJobs", said.clone()).await, code, "{said}");
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,6 +131,38 @@ async fn an_instance_of_a_wide_task_is_found_and_terminated_in_its_part() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_wide_task_only_that_is_held_which_failed_by_itself() {
+    let client = Client::new().await;
+    let mut one = with(task("a", "false"), "TaskInstanceNum", json!(200));
+    one["FailedAction"] = "INTERRUPT".into();
+    one["MaxConcurrentNum"] = 4.into();
+    let id = client.submit(json!([one])).await;
+    let stop = |index: u32| json!({ "JobId": id, "TaskName": "a", "TaskInstanceIndex": index });
+    let early = client.code("TerminateTaskInstance", stop(199)).await;
+    assert_eq!(early, "UnsupportedOperation", "its part has not begun");
+    let (attempt, _) = client.world.start(parsed(&id)).await;
+    client.world.finish(attempt, 1, &[]).await;
+    let waits = async |state: &str| {
+        let by = json!([{ "Name": "task-instance-state", "Values": [state] }]);
+        let asked = json!({ "JobId": id, "TaskName": "a", "Filters": by });
+        let found = client.got("DescribeTask", asked).await;
+        found["TaskInstanceSet"][0]["TaskInstanceIndex"].as_u64()
+    };
+    let waiting = u32::try_from(waits("RUNNABLE").await.unwrap()).unwrap();
+    client.got("TerminateTaskInstance", stop(waiting)).await;
+    client.world.settle().await;
+    let counts = async || {
+        let view = client.instances(&id, "a").await;
+        let metrics = &view["TaskInstanceMetrics"];
+        (metrics["FailedInterruptedCount"].as_u64(), metrics["FailedCount"].as_u64())
+    };
+    assert_eq!(counts().await, (Some(1), Some(1)));
+    let held = u32::try_from(waits("FAILED_INTERRUPTED").await.unwrap()).unwrap();
+    client.got("TerminateTaskInstance", stop(held)).await;
+    assert_eq!(counts().await, (Some(0), Some(2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_ends_of_both_streams_are_shown_while_it_runs_and_after() {
     let client = Client::new().await;
     let id = client.submit(json!([task("a", "true")])).await;

@@ -1,6 +1,7 @@
 //! Task templates.
 
 use super::*;
+use shared::ops::notes::Shelf;
 
 fn draft(name: &str) -> Value {
     json!({
@@ -50,6 +51,30 @@ async fn a_template_is_kept_changed_and_thrown_away() {
     let neither = client.code("DeleteTaskTemplates", both).await;
     assert_eq!(neither, "ResourceNotFound.TaskTemplate");
     assert_eq!(client.got("DescribeTaskTemplates", json!({})).await["TotalCount"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_template_that_is_named_twice_is_thrown_away_once() {
+    let client = Client::new().await;
+    let id = created(&client, "one").await;
+    client.got("DeleteTaskTemplates", json!({ "TaskTemplateIds": [id, id] })).await;
+    assert_eq!(client.got("DescribeTaskTemplates", json!({})).await["TotalCount"], 0);
+    assert_eq!(client.code("DeleteTaskTemplates", json!({})).await, "MissingParameter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_project_has_so_many_templates_and_no_more() {
+    let client = Client::new().await;
+    let shelf = Shelf::of_project(client.world.project, crate::API, "task-template");
+    let one = json!({
+        "name": "n", "description": null, "info": {}, "tags": {}, "created_at": client.now(),
+    });
+    for n in 0..1_000 {
+        let id = format!("task-tmpl-{n:08}");
+        shelf.put(&client.world.service, &id, &one).await.unwrap();
+    }
+    let more = client.code("CreateTaskTemplate", draft("more")).await;
+    assert_eq!(more, "LimitExceeded.TaskTemplateQuota");
 }
 
 #[tokio::test(start_paused = true)]

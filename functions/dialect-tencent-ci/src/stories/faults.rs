@@ -1,5 +1,7 @@
 //! Who may ask, and what is said to everybody else.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method};
 use shared::{
     auth::Secret,
@@ -104,7 +106,36 @@ async fn the_bucket_is_in_the_host_the_path_or_the_default_one() {
     assert_eq!(bucket("b-2.cos.ap-x.example.org", "/picqueue", "/picqueue").await, "b-2");
     assert_eq!(bucket("127.0.0.1", "/ci/b-3/picqueue", "/picqueue").await, "b-3");
     assert_eq!(bucket("127.0.0.1", "/ci/b-3/picqueue", "/ci/b-3/picqueue").await, "b-3");
+    // Within the same second it would be the same signature.
+    tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(bucket("127.0.0.1", "/picqueue", "/picqueue").await, "default");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_is_good_for_no_other_bucket_than_its_first() {
+    let client = Client::new().await;
+    let fixed = Client { host: "127.0.0.1", ..Client::of(client.world.clone()) };
+    let authorization = fixed.authorization(&Method::GET, "/picqueue", 0);
+    let ask = async |host: &str, target: &str, authorization: &str| {
+        let ask = client.world.ask(target).header("host", host);
+        ask.header("authorization", authorization).speak(&TencentCi).await
+    };
+    for _ in 0..2 {
+        let _ = ask("127.0.0.1", "/ci/b-1/picqueue", &authorization).await.expect(200);
+    }
+    for target in ["/ci/b-2/picqueue", "/picqueue"] {
+        let replayed = ask("127.0.0.1", target, &authorization).await.expect(503);
+        assert_eq!(refusal(&replayed).1, "SlowDown", "{target}");
+    }
+    // What signs the bucket is good for that one alone.
+    let whole = fixed.authorization(&Method::GET, "/ci/b-1/picqueue", 0);
+    let _ = ask("127.0.0.1", "/ci/b-1/picqueue", &whole).await.expect(200);
+    let replayed = ask("127.0.0.1", "/ci/b-2/picqueue", &whole).await.expect(403);
+    assert_eq!(refusal(&replayed).1, "SignatureDoesNotMatch");
+    // A host that names one goes before the path.
+    let named = client.authorization(&Method::GET, "/picqueue", 0);
+    let moved = ask(client.host, "/ci/b-2/picqueue", &named).await.expect(403);
+    assert_eq!(refusal(&moved).1, "SignatureDoesNotMatch");
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,6 +112,36 @@ async fn each_operation_is_a_job_and_one_that_is_wrong_leaves_none() {
     assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
     assert!(why.starts_with("Operation.PicProcess.ProcessRule: "), "{why}");
     assert_eq!(client.get("/jobs?tag=PicProcess").await.all("JobsDetail").count(), 2);
+    let many = ROTATE.replace("</Request>", &format!("{}</Request>", other.repeat(33)));
+    let (status, code, why) = client.refused(Method::POST, "/jobs", &many).await;
+    assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+    assert!(why.starts_with("Operation: "), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_operations_that_there_is_no_room_for_all_none_is_a_job() {
+    let mut client = Client::new().await;
+    client.world.service.limits.open_jobs = 1;
+    let from = ROTATE.find("<Operation>").unwrap();
+    let both = ROTATE.replace("</Request>", &ROTATE[from..]);
+    let (status, code, _) = client.refused(Method::POST, "/jobs", &both).await;
+    assert_eq!((status, code.as_str()), (503, "SlowDown"));
+    assert_eq!(client.get("/jobs?tag=All").await.all("JobsDetail").count(), 0);
+    client.create(ROTATE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_far_into_an_archive_is_found() {
+    let client = Client::new().await;
+    let (id, _) = client.create(ROTATE).await;
+    let long = "x".repeat(70 << 10);
+    let names: Vec<String> = (0..20).map(|place| format!("out/{place}")).collect();
+    let mut members: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &*long)).collect();
+    members.push(("out/info.json", crate::testing::INFO));
+    client.world.run(id, 0, &members).await;
+    let done = client.detail(id).await;
+    assert_eq!(done.text("State"), Some("Success"));
+    assert!(done.fields("Operation").unwrap().fields("PicProcessResult").is_some());
 }
 
 #[tokio::test(start_paused = true)]

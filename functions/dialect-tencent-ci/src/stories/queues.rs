@@ -1,7 +1,13 @@
 //! Queues: listed, paused, told whom to tell.
 
 use http::Method;
-use shared::ops::{queues, rows::QueueKey};
+use shared::{
+    ops::{
+        queues::{self, QueueChange},
+        rows::QueueKey,
+    },
+    wire::callback::CallbackChoice,
+};
 
 use super::jobs::ROTATE;
 use crate::{testing::Client, tree::Fields};
@@ -53,6 +59,60 @@ async fn a_bucket_has_a_queue_for_each_service() {
     let elsewhere =
         Client { host: "other-1.ci.ap-x.myqcloud.com", ..Client::of(client.world.clone()) };
     assert_ne!(id(&elsewhere).await, id(&client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_a_queue_makes_none() {
+    let client = Client::new().await;
+    let before = client.world.memory.table.rows();
+    let id = id(&client).await;
+    let answer = client.get(&format!("/queue?queueIds={id}")).await;
+    assert_eq!(answer.text("TotalCount"), Some("1"));
+    client.get(&format!("/jobs?tag=All&queueId={id}")).await;
+    assert_eq!(client.world.memory.table.rows(), before);
+    let (_, made) = client.create(ROTATE).await;
+    assert_eq!(made.text("QueueId"), Some(id.as_str()));
+    assert_eq!(self::id(&client).await, id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_waits_in_a_queue_of_its_bucket_that_is_yet_to_be_made() {
+    let client = Client::new().await;
+    let answer = client.get("/queue").await;
+    let id = answer.fields("QueueList").unwrap().text("QueueId").unwrap().to_owned();
+    let xml = ROTATE.replace("<Tag>", &format!("<QueueId>{id}</QueueId><Tag>"));
+    let (job, _) = client.create(&xml).await;
+    assert_eq!(client.world.job(job).await.queue.as_str(), "test-123.media");
+    let key = QueueKey { project: client.world.project, name: "b-1.pic".parse().unwrap() };
+    let elsewhere = crate::words::queue_id(&key);
+    let xml = ROTATE.replace("<Tag>", &format!("<QueueId>{elsewhere}</QueueId><Tag>"));
+    let (status, code, _) = client.refused(Method::POST, "/jobs", &xml).await;
+    assert_eq!((status, code.as_str()), (404, "NoSuchQueue"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_api_has_no_words_for_stays_when_a_queue_is_changed() {
+    let client = Client::new().await;
+    let key = QueueKey { project: client.world.project, name: "test-123.pic".parse().unwrap() };
+    let secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    let callback = serde_json::json!({
+        "url": "http://queue.example/", "secret": secret, "events": ["started", "finished"],
+    });
+    let change = QueueChange {
+        callback: CallbackChoice::parse(Some(callback)).unwrap(),
+        ..QueueChange::default()
+    };
+    let (before, _) = queues::put(&client.world.service, &key, change).await.unwrap();
+    let shown = own(&client).await.fields("NotifyConfig").unwrap().clone();
+    let path = format!("/picqueue/{}", id(&client).await);
+    let shown = shown.xml("N").replace("<N>", "").replace("</N>", "");
+    client.put(&path, &update("Paused", &shown)).await;
+    let (_, after) = queues::load(&client.world.service, &key).await.unwrap().unwrap();
+    assert!(after.paused);
+    assert_eq!(after.callback, before.callback);
+    client.put(&path, &update("Active", "<State>Off</State>")).await;
+    let (_, after) = queues::load(&client.world.service, &key).await.unwrap().unwrap();
+    assert_eq!(after.callback, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,12 +188,26 @@ async fn a_service_is_on_while_its_queue_is_there() {
     assert_eq!(opened.fields("PicBucket").unwrap().text("BucketId"), Some("test-123"));
     assert_eq!(on().await, 1);
     assert_eq!(client.get("/picbucket?bucketName=other").await.text("TotalCount"), Some("0"));
+    let elsewhere =
+        Client { host: "other-1.ci.ap-chongqing.myqcloud.com", ..Client::of(client.world.clone()) };
+    elsewhere.create(ROTATE).await;
+    assert_eq!(on().await, 2, "whichever bucket is asked");
+    for (query, count) in [
+        ("bucketName=other", 1),
+        ("bucketNames=other-1,absent", 1),
+        ("regions=All", 2),
+        ("regions=ap-x,ap-chongqing", 2),
+        ("regions=ap-x", 0),
+    ] {
+        let answer = client.get(&format!("/picbucket?{query}")).await;
+        assert_eq!(answer.all("PicBucketList").count(), count, "{query}");
+    }
     let (job, _) = client.create(ROTATE).await;
     let (status, code, _) = client.refused(Method::DELETE, "/picbucket", "").await;
     assert_eq!((status, code.as_str()), (400, "InvalidRequest"));
     client.run(job).await;
     client.done(Method::DELETE, "/picbucket", "").await;
-    assert_eq!(on().await, 0);
+    assert_eq!(on().await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::{
-    job::ProjectId,
-    ops::{images, shelves},
-    service::Service,
-};
+use shared::{job::ProjectId, ops::images, service::Service, wire::Problem};
 
 use super::{
-    Answer, Page, fields,
-    shelf::{Bucket, Place, Shelves},
+    answer::{Answer, fields},
+    page::Page,
+    shelf::{Bucket, Place, Shelves, made},
 };
 use crate::{
     asked::Parameters,
     faults::{Code, Fault},
     words::seconds,
 };
+
+/// The most buckets of a project.
+const MOST_BUCKETS: usize = 1_000;
 
 /// The most tags of one delete.
 const MOST_TAGS: usize = 100;
@@ -35,8 +35,13 @@ pub async fn create_bucket(
         let rule = "4 to 30 lower-case letters, digits and `_`";
         return Err(Fault::new(Code::BadBucketName, rule));
     }
-    let is_there = Shelves::load(service, project).await?.buckets.contains_key(name);
-    if is_there || shelves::create(service, project, name).await?.is_none() {
+    let buckets = Shelves::load(service, project).await?.buckets;
+    if buckets.len() >= MOST_BUCKETS && !buckets.contains_key(name) {
+        let rule = format!("a project has up to {MOST_BUCKETS} buckets");
+        return Err(Problem::TooMany(rule.into()).into());
+    }
+    let now = service.platform.clock.now();
+    if buckets.contains_key(name) || !made(project).add(service, name, &now).await? {
         return Err(Fault::new(Code::BucketExists, name));
     }
     Ok(fields(json!({})))

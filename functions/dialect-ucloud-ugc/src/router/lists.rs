@@ -14,7 +14,12 @@ use shared::{
     service::Service,
 };
 
-use super::{Answer, Page, fields, results, submit::Said};
+use super::{
+    answer::{Answer, fields},
+    page::Page,
+    results,
+    submit::Said,
+};
 use crate::{
     asked::Parameters,
     faults::{Code, Fault},

@@ -2,17 +2,17 @@
 
 use serde_json::json;
 use shared::{
-    job::{Ending, Exit, Job, JobKey, Layout, ProjectId},
+    job::{Cause, Ending, Exit, Job, JobKey, Layout, ProjectId},
     ops::{attempts, bundle, jobs, output},
     service::Service,
     wire::Body,
 };
 
-use super::{Answer, fields};
+use super::answer::{Answer, fields};
 use crate::{
     asked::Parameters,
     faults::{Code, Fault},
-    words::{self, State, job_id, task_id},
+    words::{State, job_id, task_id},
 };
 
 /// The task that is asked about.
@@ -66,9 +66,8 @@ fn failure(job: &Job) -> Fault {
     let Some(outcome) = job.only_instance().and_then(|instance| instance.outcome()) else {
         return Fault::new(Code::ContainerFailed, format!("task {id}"));
     };
-    let code = outcome.cause.map_or(Code::ContainerFailed, words::code);
-    let cause = serde_json::to_value(outcome.cause).unwrap_or_default();
-    let cause = cause.as_str().unwrap_or("stopped").replace('_', " ");
+    let code = outcome.cause.map_or(Code::ContainerFailed, Code::from);
+    let cause = outcome.cause.map_or("stopped", Cause::word).replace('_', " ");
     let exit = match outcome.exit.map(Exit::code) {
         Some(exit) => format!(", exit code {exit}"),
         None => String::new(),

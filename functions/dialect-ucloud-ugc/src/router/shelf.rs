@@ -12,12 +12,12 @@ use shared::{
     job::{Name, ProjectId},
     ops::{
         images::{self, RegisteredImage},
-        shelves,
+        notes::Shelf,
     },
     service::Service,
 };
 
-use crate::faults::Fault;
+use crate::{API, faults::Fault};
 
 /// The bucket of images that have no folder in their registry.
 const OF_NO_FOLDER: &str = "library";
@@ -84,6 +84,11 @@ pub struct Bucket {
     pub images: BTreeMap<String, BTreeMap<String, Timestamp>>,
 }
 
+/// The buckets that were made, and when: an image may come later, or never.
+pub fn made(project: ProjectId) -> Shelf {
+    Shelf::of_project(project, API, "bucket")
+}
+
 /// All buckets of a project.
 #[derive(Debug)]
 pub struct Shelves {
@@ -98,8 +103,8 @@ impl Shelves {
     pub async fn load(service: &Service, project: ProjectId) -> Result<Self, Fault> {
         let (mut buckets, mut names) =
             (BTreeMap::<_, Bucket>::new(), BTreeMap::<_, BTreeSet<_>>::new());
-        for shelf in shelves::list(service, project).await? {
-            buckets.entry(shelf.name).or_default().created_at = Some(shelf.created_at);
+        for (name, made_at) in made(project).all::<Timestamp>(service).await? {
+            buckets.entry(name).or_default().created_at = Some(made_at);
         }
         for image in images::list(service, project).await? {
             let place = Place::of_image(&image);

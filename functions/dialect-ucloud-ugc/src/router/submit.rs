@@ -12,7 +12,11 @@ use shared::{
     },
 };
 
-use super::{Answer, fields, results, shelf::Shelves};
+use super::{
+    answer::{Answer, fields},
+    results,
+    shelf::Shelves,
+};
 use crate::{
     API,
     asked::Parameters,

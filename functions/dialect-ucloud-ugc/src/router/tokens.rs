@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use shared::{auth::AccessToken, job::AccessKeyId, service::Service};
 
-use super::{Answer, fields};
+use super::answer::{Answer, fields};
 use crate::{
     asked::Parameters,
     faults::{Code, Fault},

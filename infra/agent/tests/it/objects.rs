@@ -1,5 +1,7 @@
 //! What becomes objects beside the archive.
 
+use std::process::Command;
+
 use shared::{
     agent::{Kept, PlanObject, Stream},
     job::{Cause, Exit},
@@ -96,6 +98,48 @@ fn an_object_that_cannot_be_put_fails_an_attempt_that_had_succeeded() {
     assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), Some(Cause::OutputFailed)));
     assert_eq!(report.message.unwrap(), "stdout: the attempt no longer counts");
     assert_eq!(kept(&world), []);
+}
+
+#[test]
+fn an_object_that_its_store_refuses_is_not_sent_for_ever() {
+    let world = World::new();
+    let mut plan = world.script("echo hello");
+    plan.objects = vec![STDOUT];
+    let mishaps = [("keep", Mishap::Status(403)); 3];
+    world.service.change(|state| state.mishaps = mishaps.into());
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), Some(Cause::OutputFailed)));
+    let why = "stdout: its store refuses it: answered with status 403";
+    assert_eq!(report.message.unwrap(), why);
+    assert!(report.archive.is_some());
+}
+
+#[test]
+fn what_is_behind_a_link_that_is_kept_becomes_no_object() {
+    let world = World::new();
+    let mut plan =
+        world.script("mkdir -p out elsewhere; echo x > elsewhere/a; ln -s ../elsewhere out/l");
+    plan.outputs =
+        ["out", "out/l/a", "out/l/*"].map(|name| world.text(&format!("work/{name}"))).into();
+    plan.objects = vec![many(0), many(1), many(2)];
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+    assert_eq!(kept(&world), []);
+}
+
+#[test]
+fn folders_may_be_in_folders_as_deep_as_paths_are_long() {
+    let world = World::new();
+    let deep = "d/".repeat(1_800);
+    let mut plan = world.script(&format!("mkdir -p {deep} && echo x > {deep}end"));
+    plan.outputs = vec![world.text("work/d"), world.text("work/**/*.none")];
+    plan.objects = vec![many(0)];
+    let report = world.run(plan);
+    assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), None));
+    assert_eq!(kept(&world), [(format!("0:{}end", &deep[2..]), "x\n".to_owned())]);
+    assert_eq!(report.archive.unwrap().members, 2 + 1_800 + 1 + 1);
+    // Folders as deep are not removed by just anybody.
+    assert!(Command::new("rm").arg("-r").arg(world.path("work")).status().unwrap().success());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A service that refuses, is away, or loses its answers.
 
-use shared::{agent::Plan, job::Exit};
+use shared::{
+    agent::Plan,
+    job::{Cause, Exit},
+};
 
 use crate::{
     service::{Mishap, upload},
@@ -78,6 +81,39 @@ fn a_small_archive_goes_where_the_plan_says_unless_that_comes_to_nothing() {
         assert!(report.archive.is_some());
         let state = world.service.state();
         assert_eq!((state.puts, state.uploads.len()), (1, asked), "{script}");
+    }
+}
+
+#[test]
+fn an_archive_that_its_store_refuses_is_not_sent_for_ever() {
+    for script in ["echo small", "head -c 2000000 /dev/zero > large"] {
+        let world = World::new();
+        let mishaps = [Mishap::Status(503), Mishap::Status(403), Mishap::HangUp];
+        let all = mishaps.into_iter().chain([Mishap::Status(400), Mishap::Status(403)]);
+        world.service.change(|state| state.mishaps = all.map(|mishap| ("put", mishap)).collect());
+        let report = world.run(world.script(script));
+        assert_eq!((report.exit, report.cause), (Some(Exit::Code(0)), Some(Cause::OutputFailed)));
+        assert_eq!(report.message.unwrap(), "its store refuses it: answered with status 403");
+        assert_eq!(report.archive, None);
+        assert!(world.service.state().mishaps.is_empty());
+    }
+}
+
+#[test]
+fn what_the_service_says_for_good_is_not_asked_again() {
+    for (verb, status, why) in [
+        ("upload", 409, "the attempt no longer counts"),
+        ("upload", 400, "it may not be stored: answered with status 400"),
+        ("upload", 413, "bytes are too many"),
+        ("put", 413, "bytes are too many"),
+    ] {
+        let world = World::new();
+        world.service.change(|state| state.mishaps = [(verb, Mishap::Status(status))].into());
+        let report = world.run(world.script("echo hello"));
+        assert_eq!(report.cause, Some(Cause::OutputFailed), "{verb} {status}");
+        let message = report.message.unwrap();
+        assert!(message.ends_with(why), "{message}");
+        assert_eq!(world.service.state().uploads.len(), usize::from(verb == "put"));
     }
 }
 

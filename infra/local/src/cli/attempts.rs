@@ -9,7 +9,7 @@ use super::{
     entry::Session,
     pages::Listing,
     problem::Failure,
-    table::{between, bytes, short},
+    table::{bytes, short},
     views::{Attempt, words},
 };
 
@@ -74,23 +74,14 @@ impl Args {
 
 fn row(json: &Value, now: Timestamp) -> Result<[String; 8], Failure> {
     let attempt = Attempt::deserialize(json).map_err(|error| Failure::Answer(error.to_string()))?;
-    let took = attempt.started_at.map(|from| between(from, attempt.ended_at.unwrap_or(now)));
-    let why = match (attempt.cause.as_deref(), attempt.exit_code, attempt.message) {
-        (Some("exited"), Some(code), _) => format!("exit code {code}"),
-        (Some(cause), _, Some(message)) => format!("{}: {message}", words(cause)),
-        (Some(cause), _, None) => words(cause),
-        (None, _, _) => {
-            attempt.cached_from.map(|from| format!("result of {from}")).unwrap_or_default()
-        }
-    };
     Ok([
         attempt.run.to_string(),
         short(&attempt.task, 32),
         attempt.instance.to_string(),
         attempt.number.to_string(),
         words(&attempt.state),
-        short(&why, 60),
-        took.unwrap_or_default(),
+        short(&attempt.why(), 60),
+        attempt.took(now).unwrap_or_default(),
         attempt.archive.map(|archive| bytes(archive.bytes)).unwrap_or_default(),
     ])
 }

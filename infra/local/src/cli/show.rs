@@ -6,13 +6,17 @@ use jiff::Timestamp;
 
 use super::{
     Common,
+    client::Repeat,
     entry::Session,
     problem::Failure,
-    table::{ago, between, bytes, clean, span},
+    table::{ago, between, bytes, clean, short, span},
     verdict,
-    views::{Counts, Job, MadeBy, Task, words},
+    views::{Attempt, Attempts, Counts, Job, MadeBy, Task, words},
     watch,
 };
+
+/// How many attempts are shown with a job. There is a command for all.
+const MOST_ATTEMPTS: usize = 10;
 
 /// Show all that is known of a job
 #[derive(clap::Args, Debug)]
@@ -35,10 +39,13 @@ pub async fn perform(session: &Session, args: Args) -> Result<(), Failure> {
     if session.json {
         return session.screen.json(&job.json);
     }
-    session.screen.print(render(&job.value, session.now).as_bytes())
+    let of_job = session.client.get(&["v1", "jobs", &args.job, "attempts"])?;
+    let of_job = of_job.query(&[("limit", MOST_ATTEMPTS)]);
+    let attempts: Attempts = session.client.json(of_job, Repeat::Safe).await?.value;
+    session.screen.print(render(&job.value, &attempts, session.now).as_bytes())
 }
 
-fn render(job: &Job, now: Timestamp) -> String {
+fn render(job: &Job, tried: &Attempts, now: Timestamp) -> String {
     let mut text = format!("{}  {}\n", clean(&job.id), job.standing());
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -85,6 +92,27 @@ fn render(job: &Job, now: Timestamp) -> String {
     for task in &job.tasks {
         line("task", task_line(task));
         line("", task.image_digest.as_deref().map(clean).unwrap_or_default());
+    }
+    for attempt in &tried.attempts {
+        line("attempt", attempt_line(attempt, now));
+    }
+    if tried.next.is_some() {
+        line("", format!("and more: tarpon attempts {}", clean(&job.id)));
+    }
+    text
+}
+
+fn attempt_line(attempt: &Attempt, now: Timestamp) -> String {
+    let Attempt { run, task, instance, number, .. } = attempt;
+    let run = if *run > 1 { format!("run {run}, ") } else { String::new() };
+    let mut text =
+        format!("{run}{}/{instance} no. {number}  {}", clean(task), words(&attempt.state));
+    let why = attempt.why();
+    if !why.is_empty() {
+        let _ = write!(text, ": {}", short(&why, 60));
+    }
+    if let (Some(from), Some(took)) = (attempt.started_at, attempt.took(now)) {
+        let _ = write!(text, "  {}, {took}", from.strftime("%Y-%m-%d %H:%M:%SZ"));
     }
     text
 }
@@ -144,9 +172,21 @@ mod tests {
                     "input_bytes":5,"output_bytes":2048,"usd_on_fargate":0.000206}}"#,
         )
         .unwrap();
+        let attempts: Attempts = serde_json::from_str(
+            r#"{"attempts":[
+                {"run":1,"task":"main","instance":0,"number":1,"state":"failed","cause":"agent_lost",
+                    "message":"it is gone"},
+                {"run":2,"task":"main","instance":0,"number":1,"state":"failed","cause":"exited",
+                    "exit_code":3,"started_at":"2026-01-01T00:00:01Z",
+                    "ended_at":"2026-01-01T00:00:03Z"},
+                {"run":2,"task":"main","instance":1,"number":1,"state":"running",
+                    "started_at":"2026-01-01T00:00:03Z"}],
+                "next":"c"}"#,
+        )
+        .unwrap();
         let now = "2026-01-01T00:01:03Z".parse().unwrap();
         assert_eq!(
-            render(&job, now),
+            render(&job, &attempts, now),
             "job-1  failed\n  \
              reason     exit code 3\n  \
              retryable  yes\n  \
@@ -164,7 +204,11 @@ mod tests {
              moved      5 B in, 2.0 KiB out\n  \
              cost       about $0.000206 on Fargate\n  \
              task       main  failed  hello\n  \
-             \x20          sha256:1\n"
+             \x20          sha256:1\n  \
+             attempt    main/0 no. 1  failed: agent lost: it is gone\n  \
+             attempt    run 2, main/0 no. 1  failed: exit code 3  2026-01-01 00:00:01Z, 2.0s\n  \
+             attempt    run 2, main/1 no. 1  running  2026-01-01 00:00:03Z, 1m00s\n  \
+             \x20          and more: tarpon attempts job-1\n"
         );
     }
 
@@ -175,7 +219,7 @@ mod tests {
                 "waiting_for":{"reason":"queue_limit","position":"3"}}"#,
         )
         .unwrap();
-        let text = render(&job, Timestamp::UNIX_EPOCH);
+        let text = render(&job, &Attempts::default(), Timestamp::UNIX_EPOCH);
         assert!(text.starts_with("job-1  queued: the queue is full, 3 before it\n"), "{text}");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::table::clean;
+use super::table::{between, clean};
 
 /// A job.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -159,6 +159,14 @@ pub fn words(word: &str) -> String {
     clean(word).replace('_', " ")
 }
 
+/// A page of attempts.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Attempts {
+    pub attempts: Vec<Attempt>,
+    pub next: Option<String>,
+}
+
 /// An attempt.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -175,6 +183,27 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     pub archive: Option<Archive>,
     pub cached_from: Option<String>,
+}
+
+impl Attempt {
+    /// Why it ended as it did, or has its result; empty where there is nothing
+    /// to say.
+    pub fn why(&self) -> String {
+        match (self.cause.as_deref(), self.exit_code, self.message.as_deref()) {
+            (Some("exited"), Some(code), _) => format!("exit code {code}"),
+            (Some(cause), _, Some(message)) => format!("{}: {}", words(cause), clean(message)),
+            (Some(cause), _, None) => words(cause),
+            (None, _, _) => {
+                let from = self.cached_from.as_deref();
+                from.map(|from| format!("result of {}", clean(from))).unwrap_or_default()
+            }
+        }
+    }
+
+    /// How long it took, or has taken so far; nothing before its process.
+    pub fn took(&self, now: Timestamp) -> Option<String> {
+        self.started_at.map(|from| between(from, self.ended_at.unwrap_or(now)))
+    }
 }
 
 /// A stored archive.

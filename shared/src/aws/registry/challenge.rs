@@ -68,7 +68,27 @@ fn unquoted(text: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_as_a_challenge(text in ".{0,80}", parameters in "[a-z=\",\\\\ ]{0,40}") {
+            Challenge::of(&text);
+            Challenge::of(&format!("Bearer {parameters}"));
+        }
+
+        #[test]
+        fn a_challenge_reads_as_it_was_written(
+            realm in ".{0,40}", service in proptest::option::of(".{0,20}"),
+        ) {
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let told = service.as_ref().map(|service| format!(",service=\"{}\"", quoted(service)));
+            let text = format!("Bearer realm=\"{}\"{}", quoted(&realm), told.unwrap_or_default());
+            prop_assert_eq!(Challenge::of(&text), Some(Challenge::Bearer { realm, service }));
+        }
+    }
 
     #[test]
     fn challenges_are_read_however_they_are_written() {

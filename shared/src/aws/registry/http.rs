@@ -237,7 +237,27 @@ fn absolute(base: &Uri, location: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn wherever_a_registry_sends_us_only_what_is_safe_is_asked(
+            location in ".{0,60}", address in any::<[u8; 4]>(),
+        ) {
+            let http = Http::new(Guard::new(Vec::new()));
+            let base = Uri::from_static("https://a.example/v2/x/blobs/y");
+            let [a, b, c, d] = address;
+            for there in [absolute(&base, &location), format!("http://{a}.{b}.{c}.{d}/{location}")] {
+                if let Ok(uri) = http.fit(&there) {
+                    let is_safe = uri.scheme_str() == Some("https");
+                    prop_assert!(is_safe || uri.host() == Some("localhost"), "{uri}");
+                    prop_assert!(uri.authority().is_some_and(|it| !it.as_str().contains('@')));
+                }
+            }
+        }
+    }
 
     fn refusal(http: &Http, url: &str) -> String {
         http.fit(url).unwrap_err().to_string()

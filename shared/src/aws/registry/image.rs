@@ -113,6 +113,13 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{
+        collection::{btree_map, vec},
+        prelude::*,
+        sample::select,
+    };
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -138,5 +145,109 @@ mod tests {
         let config = r#"{"os": "linux", "architecture": "amd64", "config": {"Env": null}}"#;
         let config: Config = serde_json::from_str(config).unwrap();
         assert!(config.run.unwrap_or_default().env().is_empty());
+    }
+    /// A system, a processor and a variant.
+    type Words = (String, String, Option<String>);
+
+    /// Those that indexes have.
+    fn platform() -> impl Strategy<Value = Option<Words>> {
+        let variant = select(vec![None, Some(""), Some("v1"), Some("v7"), Some("v8")]);
+        let words = (
+            select(vec!["linux", "windows", "unknown", ""]),
+            select(vec!["amd64", "arm64", "arm", "unknown"]),
+            variant,
+        );
+        let owned = |(os, architecture, variant): (&str, &str, Option<&str>)| {
+            (os.to_owned(), architecture.to_owned(), variant.map(str::to_owned))
+        };
+        proptest::option::of(words.prop_map(owned))
+    }
+
+    /// What is nearly what a registry answers with: its fields, and anything in
+    /// them.
+    fn answer() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        let fields = select(vec![
+            "manifests",
+            "config",
+            "digest",
+            "platform",
+            "os",
+            "architecture",
+            "variant",
+            "User",
+            "Env",
+            "Entrypoint",
+            "Cmd",
+            "WorkingDir",
+            "schemaVersion",
+        ]);
+        leaf.prop_recursive(5, 48, 6, move |inner| {
+            let object = vec((fields.clone(), inner.clone()), 0..6);
+            let object = object.prop_map(|all| {
+                Value::Object(
+                    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                )
+            });
+            prop_oneof![vec(inner, 0..6).prop_map(Value::from), object]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_registry_answers_is_read_or_refused(
+            answer in answer(), bytes in vec(any::<u8>(), 0..200),
+        ) {
+            for text in [answer.to_string().into_bytes(), bytes] {
+                if let Ok(Manifest { manifests: Some(entries), .. }) = serde_json::from_slice(&text) {
+                    let _ = choose(&entries, "amd64");
+                }
+                if let Ok(Config { run: Some(run), .. }) = serde_json::from_slice(&text) {
+                    run.env();
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_chosen_of_an_index_is_the_first_that_runs_here(
+            platforms in vec(platform(), 0..8),
+        ) {
+            let entry = |(place, platform): (usize, &Option<Words>)| {
+                let platform = platform.as_ref().map(|(os, architecture, variant)| {
+                    json!({"os": os, "architecture": architecture, "variant": variant})
+                });
+                json!({"digest": format!("sha256:{place}"), "platform": platform})
+            };
+            let entries: Vec<_> = platforms.iter().enumerate().map(entry).collect();
+            let index: Manifest = serde_json::from_value(json!({"manifests": entries})).unwrap();
+            let first = platforms.iter().position(|platform| {
+                platform.as_ref().is_some_and(|(os, architecture, variant)| {
+                    (os.as_str(), architecture.as_str()) == ("linux", "arm64")
+                        && variant.as_deref() != Some("v7")
+                })
+            });
+            match (choose(&index.manifests.unwrap(), "arm64"), first) {
+                (Ok(chosen), Some(first)) => {
+                    prop_assert_eq!(chosen.to_owned(), format!("sha256:{first}"));
+                }
+                (Err(there), None) => prop_assert!(!there.contains("unknown/")),
+                (chosen, first) => prop_assert!(false, "{chosen:?}, not {first:?}"),
+            }
+        }
+
+        #[test]
+        fn variables_are_read_as_they_are_written(
+            env in btree_map("[^=]{1,8}", ".{0,12}", 0..6),
+        ) {
+            let pairs: Vec<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let config = json!({"os": "linux", "architecture": "amd64", "config": {"Env": pairs}});
+            let config: Config = serde_json::from_value(config).unwrap();
+            prop_assert_eq!(config.run.unwrap_or_default().env(), env);
+        }
     }
 }

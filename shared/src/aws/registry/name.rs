@@ -50,7 +50,28 @@ impl Name {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const REFERENCE: &str = "(([a-z0-9]{1,6}\\.)?[a-z0-9]{1,6}(:[0-9]{1,4})?/)?[a-z0-9]{1,6}\
+                             (/[a-z0-9]{1,6})?(:[A-Za-z0-9._-]{1,6})?(@sha256:[0-9a-f]{64})?";
+
+    proptest! {
+        #[test]
+        fn every_reference_has_a_host_a_repository_and_a_version(text in REFERENCE) {
+            // Not all that looks like one is one.
+            if let Ok(image) = text.parse::<ImageReference>() {
+                let Name { host, repository, version, given } = Name::of(&image).unwrap();
+                prop_assert!(!host.is_empty() && !host.contains(['/', '@']), "{host}");
+                prop_assert!(given.ends_with(repository.trim_start_matches("library/")));
+                prop_assert!(!repository.contains([':', '@']), "{repository}");
+                let rest = text.strip_prefix(&given).unwrap();
+                let told = rest.rsplit_once('@').or_else(|| rest.rsplit_once(':'));
+                prop_assert_eq!(version, told.map_or("latest", |(_, version)| version));
+            }
+        }
+    }
 
     #[test]
     fn a_reference_is_taken_apart_as_every_client_does() {

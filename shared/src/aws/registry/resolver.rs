@@ -23,7 +23,7 @@ use super::{
 use crate::{
     aws::signed::SignedCalls,
     guard::Guard,
-    job::{ImageReference, ProjectId, ResolvedImage},
+    job::{ImageReference, ProjectId, ResolvedImage, is_digest},
     platform::{Clock, RegistryCredentials, ResolveError},
 };
 
@@ -219,9 +219,7 @@ async fn head(access: &mut Access<'_>, version: &str) -> Result<String, Refusal>
         Some(digest) => digest,
         None => digest_of(&access.ask(Method::GET, &path, MANIFESTS).await?.body),
     };
-    let hex = digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
-    if !hex.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
-    {
+    if !is_digest(&digest) {
         return Err(Refusal::Unfit("its registry tells no usable digest".to_owned()));
     }
     if version.starts_with("sha256:") && version != digest {
@@ -237,6 +235,10 @@ async fn part<T: DeserializeOwned>(
     accept: &str,
     digest: &str,
 ) -> Result<T, Refusal> {
+    // What an index says is part of the path that is asked for.
+    if !is_digest(digest) {
+        return Err(Refusal::Unfit("its description names no usable digest".to_owned()));
+    }
     let answer = access.ask(Method::GET, path, accept).await?;
     if digest_of(&answer.body) != digest {
         return Err(Refusal::Unfit(format!("what its registry has under {digest} is not that")));

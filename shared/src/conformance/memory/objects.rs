@@ -31,6 +31,7 @@ pub struct MemoryObjects {
 struct State {
     objects: BTreeMap<String, Stored>,
     grants: Vec<Grant>,
+    looks: u32,
 }
 
 #[derive(Clone)]
@@ -49,6 +50,11 @@ impl MemoryObjects {
     /// Every object's name: for a test to look at what is left.
     pub fn names(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
+    }
+
+    /// How often it was read from or listed: for a test of what something costs.
+    pub fn looks(&self) -> u32 {
+        self.state().looks
     }
 
     /// What a signed URL permits, as long as it does.
@@ -119,9 +125,12 @@ impl Objects for MemoryObjects {
         key: &ObjectKey,
         range: Option<Range>,
     ) -> Result<Option<StoredObject>, ObjectsError> {
-        let Some(stored) = self.state().objects.get(key.as_str()).cloned() else {
+        let mut state = self.state();
+        state.looks += 1;
+        let Some(stored) = state.objects.get(key.as_str()).cloned() else {
             return Ok(None);
         };
+        drop(state);
         let info = stored.info(key.as_str());
         let part = match range {
             None => 0..info.size,
@@ -155,7 +164,8 @@ impl Objects for MemoryObjects {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ObjectPage, ObjectsError> {
-        let state = self.state();
+        let mut state = self.state();
+        state.looks += 1;
         let from = match cursor {
             Some(last) if last >= prefix => Bound::Excluded(last),
             _ => Bound::Included(prefix),

@@ -24,6 +24,7 @@ pub enum Step {
     Delete,
     Told(u8),
     TellFailed(u8, Option<u32>),
+    TellSpared(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +77,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Delete),
         1 => (0..4_u8).prop_map(Step::Told),
         3 => (0..4_u8, prop::option::of(0..90_u32)).prop_map(|(r, s)| Step::TellFailed(r, s)),
+        1 => (0..4_u8).prop_map(Step::TellSpared),
     ];
     prop::collection::vec(step, 0..150)
 }

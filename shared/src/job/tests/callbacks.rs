@@ -141,6 +141,22 @@ fn what_was_given_up_or_delivered_is_told_once_more_when_somebody_asks() {
 }
 
 #[test]
+fn what_its_api_tells_nobody_of_is_owed_no_more_and_the_next_run_is_told_of() {
+    let mut walk = told();
+    begin(walk.run(0, 0, 1), FIRST).take(&Event::TellSpared(FIRST));
+    assert_eq!(walk.job.callback, Callback::Needless);
+    assert!(!walk.owes(Duty::Tell(FIRST)));
+    walk.retry(false).run(0, 0, 0);
+    assert_eq!(owes(&walk, CallbackKey::finished(2)), Some(0));
+
+    let started = CallbackKey::started(1);
+    let mut walk = told_of_starts();
+    begin(walk.start(0, 0), started).take(&Event::TellSpared(started));
+    assert_eq!(walk.job.untold, []);
+    assert_eq!(walk.job.callback, Callback::Wanted);
+}
+
+#[test]
 fn what_is_not_over_cannot_be_told_by_asking() {
     let walk = told();
     let tries = Tries { at: walk.now, begun: 0, round: 0, under_way: false };

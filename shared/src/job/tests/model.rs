@@ -76,6 +76,9 @@ impl World {
             Step::Retry(all) => self.send(&Event::RetryAsked { all: *all }),
             Step::Delete => self.send(&Event::DeleteAsked),
             Step::Told(run) => self.send(&Event::Told(CallbackKey::finished((*run).into()))),
+            Step::TellSpared(run) => {
+                self.send(&Event::TellSpared(CallbackKey::finished((*run).into())));
+            }
             Step::TellFailed(run, again_seconds) => {
                 self.tell_failed(CallbackKey::finished((*run).into()), *again_seconds);
             }

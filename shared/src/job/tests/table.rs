@@ -84,6 +84,7 @@ fn states() -> [(&'static str, Vec<Walk>); 6] {
                 told,
                 walk(&failed, |w| w.take(&begun)),
                 walk(&failed, |w| w.take(&begun).take(&given_up)),
+                walk(&failed, |w| w.take(&Event::TellSpared(first))),
                 walk(&failed, |w| w.take(&Event::DeleteAsked)),
                 rerun.clone(),
                 walk(&rerun, |w| w.start(0, 0)),
@@ -172,6 +173,7 @@ fn events(walk: &Walk) -> Vec<(&'static str, Event)> {
         ("told of 1st run", Event::Told(CallbackKey::finished(1))),
         ("tell failed", Event::TellFailed { callback, number: 1, again_seconds: Some(300) }),
         ("tell given up", Event::TellFailed { callback, number: 1, again_seconds: None }),
+        ("tell spared", Event::TellSpared(callback)),
         ("tell asked", Event::TellAsked(telling)),
         ("retry asked", Event::RetryAsked { all: false }),
         ("retry of all asked", Event::RetryAsked { all: true }),
@@ -209,6 +211,7 @@ fn word(job: &Job) -> String {
         return match job.callback {
             Callback::Told { .. } => format!("{ending}, told"),
             Callback::GivenUp { .. } => format!("{ending}, given up"),
+            Callback::Needless => format!("{ending}, not told"),
             Callback::Owed(tries) if tries.under_way => format!("{ending}, being told"),
             Callback::Owed(tries) if tries.begun > 0 => format!("{ending}, to tell again"),
             Callback::Owed(_) | Callback::Wanted | Callback::Unwanted => ending.to_owned(),

@@ -112,7 +112,9 @@ async fn tell(
         // We took so long that another has begun the next try, and made it.
         return Ok(());
     } else {
-        let (made, event) = try_once(service, shapes, &begun.job, &telling).await?;
+        let Some((made, event)) = try_once(service, shapes, &begun.job, &telling).await? else {
+            return ended(service, key, &Event::TellSpared(callback)).await;
+        };
         let id = message::id(key, callback);
         let (number, status) = (made.number, made.status);
         match &made.error {
@@ -123,19 +125,24 @@ async fn tell(
         kept::write(service, key, version, &kept).await?;
         event
     };
-    match record::record(service, key, &event).await {
+    ended(service, key, &event).await
+}
+
+async fn ended(service: &Service, key: JobKey, event: &Event) -> Result<(), Problem> {
+    match record::record(service, key, event).await {
         Err(Problem::NotFound { .. }) => Ok(()),
         recorded => recorded.map(|_| ()),
     }
 }
 
-/// Makes the try, and says what follows from it.
+/// Makes the try, and says what follows from it; `None` where the API that the
+/// job is of has nothing to tell.
 async fn try_once(
     service: &Service,
     shapes: Shapes<'_>,
     job: &Job,
     telling: &Telling,
-) -> Result<(Try, Event), Problem> {
+) -> Result<Option<(Try, Event)>, Problem> {
     let (clock, callback) = (&service.platform.clock, telling.key);
     let number = telling.tries.begun;
     let at = clock.now();
@@ -144,7 +151,7 @@ async fn try_once(
     let spec = attempts::load_spec(service, job).await?;
     let Some(settings) = settings::of(service, job, &spec).await? else {
         made.error = Some("the queue has no callback any more".into());
-        return Ok((made, give_up));
+        return Ok(Some((made, give_up)));
     };
     let message = match shape::of(shapes, &spec) {
         None => Some(message::of(service, job, telling, &settings).await?),
@@ -153,17 +160,14 @@ async fn try_once(
             message::shaped(service, shape, news, &settings).await?
         }
     };
-    let Some(message) = message else {
-        made.error = Some("the API that the job is of tells nobody of this".into());
-        return Ok((made, give_up));
-    };
+    let Some(message) = message else { return Ok(None) };
     let outcome = service.platform.outbox.deliver(&settings.to, &message).await;
     let took = clock.now().duration_since(at).as_millis();
     made.took_ms = u32::try_from(took).unwrap_or_default();
     let error = match outcome {
         Ok(Receipt { status }) => {
             made.status = status;
-            return Ok((made, Event::Told(callback)));
+            return Ok(Some((made, Event::Told(callback))));
         }
         Err(error) => error,
     };
@@ -172,7 +176,7 @@ async fn try_once(
     let pause = match error {
         OutboxError::Refused { status: GONE, .. } => {
             made.status = Some(GONE);
-            return Ok((made, give_up));
+            return Ok(Some((made, give_up)));
         }
         OutboxError::Refused { status, again_seconds } => {
             made.status = Some(status);
@@ -184,7 +188,7 @@ async fn try_once(
         | OutboxError::NoAnswer(_) => 0,
     };
     let again_seconds = again_in(service, telling.tries.round).map(|wait| wait.max(pause));
-    Ok((made, Event::TellFailed { callback, number, again_seconds }))
+    Ok(Some((made, Event::TellFailed { callback, number, again_seconds })))
 }
 
 /// How long until the try after the one in this place of the schedule, which

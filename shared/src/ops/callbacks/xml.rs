@@ -1,13 +1,15 @@
 //! A callback as an XML document, in the shape that Tencent's CI has for its
 //! own: who reads those can read this.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::message::is_start;
 use crate::{
-    job::Telling,
-    wire::{Problem, views::JobView},
+    job::{Cause, Telling},
+    wire::{Problem, fit_for_xml, views::JobView},
 };
 
 #[derive(Serialize)]
@@ -20,15 +22,15 @@ struct Response<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Detail<'a> {
-    code: String,
-    message: &'a str,
+    code: &'a str,
+    message: Cow<'a, str>,
     job_id: &'a str,
     state: &'a str,
     creation_time: String,
     start_time: String,
     end_time: String,
     queue_id: &'a str,
-    tag: &'a str,
+    tag: Cow<'a, str>,
 }
 
 /// The document. Times that are not known are `-`.
@@ -43,21 +45,19 @@ pub(super) fn of(telling: &Telling, view: &JobView) -> Result<String, Problem> {
         "queued" => "Submitted",
         _ => "Running",
     };
-    let cause = view.cause.and_then(|cause| serde_json::to_value(cause).ok());
-    let cause = cause.as_ref().and_then(serde_json::Value::as_str);
-    let failed = (state == "Failed").then(|| cause.unwrap_or(view.state).to_owned());
+    let failed = (state == "Failed").then(|| view.cause.map_or(view.state, Cause::word));
     let response = Response {
         event_name: if is_start(telling) { "TaskStart" } else { "TaskFinish" },
         jobs_detail: Detail {
-            code: failed.unwrap_or_else(|| "Success".into()),
-            message: view.message.as_deref().unwrap_or_default(),
+            code: failed.unwrap_or("Success"),
+            message: fit_for_xml(view.message.as_deref().unwrap_or_default()),
             job_id: &view.id,
             state,
             creation_time: time(Some(view.created_at)),
             start_time: time(view.started_at),
             end_time: time(view.ended_at),
             queue_id: &view.queue,
-            tag: view.name.as_deref().unwrap_or_default(),
+            tag: fit_for_xml(view.name.as_deref().unwrap_or_default()),
         },
     };
     quick_xml::se::to_string_with_root("Response", &response)

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     job::{AttemptId, AttemptKey, Job, JobSpec, Layout, Network, ResolvedImage, Source, TaskSpec},
-    ops::{attempts, chunks},
+    ops::{chunks, plan},
     platform::{ByteStream, ObjectKey},
     service::Service,
     wire::Problem,
@@ -40,7 +40,7 @@ pub(super) async fn of(
     spec: &JobSpec,
 ) -> Result<Option<String>, Problem> {
     let id = attempt.attempt;
-    let task = spec.tasks.get(id.task as usize).zip(attempts::image_of(job, id));
+    let task = spec.tasks.get(id.task as usize).zip(plan::image_of(job, id));
     let Some((task, image)) = task else { return Ok(None) };
     let mut inputs = Vec::new();
     let given = task.inputs.iter().map(|input| (Some(input), &input.source));
@@ -50,7 +50,7 @@ pub(super) async fn of(
         };
         inputs.push(json!([input.map(|input| (&input.path, input.mode)), digest]));
     }
-    let env = attempts::environment(service, attempt, task, image)?;
+    let env = plan::environment(service, attempt, task, image)?;
     let text = described(spec.layout, task, image, &env, &inputs).to_string();
     Ok(Some(service.keyring.fingerprint(&format!("result of {}", attempt.project), &text)))
 }
@@ -62,7 +62,7 @@ fn described(
     env: &BTreeMap<String, String>,
     inputs: &[Value],
 ) -> Value {
-    let once = [attempts::OWN_VARIABLES[0], attempts::OWN_VARIABLES[4]];
+    let once = [plan::OWN_VARIABLES[0], plan::OWN_VARIABLES[4]];
     let env: BTreeMap<_, _> =
         env.iter().filter(|(name, _)| !once.contains(&name.as_str())).collect();
     json!({

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     job::{GraphFault, JobSpec, Layout, MAX_JOB_INSTANCES, MadeBy, Name, check_graph},
+    ops::images::RegisteredImage,
     service::Limits,
     wire::{Problem, callback::CallbackChoice, parse_json, request::misfit},
 };
@@ -32,6 +33,8 @@ pub struct Submission {
     pub made_by: MadeBy,
     /// Who is told of its ending.
     pub callback: CallbackChoice,
+    /// Images that are registered with it, if it is accepted.
+    pub images: Vec<RegisteredImage>,
 }
 
 /// The fields of [`JobRequest`], by which a flat job is told apart.
@@ -138,7 +141,8 @@ impl JobRequest {
             return Err(Problem::invalid("tasks", rule));
         }
         let (client_token, made_by) = (self.client_token, MadeBy::default());
-        Ok(Submission { spec, secrets, resources, client_token, made_by, callback })
+        let images = Vec::new();
+        Ok(Submission { spec, secrets, resources, client_token, made_by, callback, images })
     }
 }
 

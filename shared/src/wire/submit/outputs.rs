@@ -1,6 +1,6 @@
 //! What a task keeps, and where it goes.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -64,7 +64,8 @@ pub struct OutputToObject {
     /// path that it has below the folder, or below the part of the pattern that
     /// is fixed. `{job}` stands for the job's id, and `{instance}` for the
     /// instance's index, which has to be there where several instances would
-    /// write the one object.
+    /// write the one object. No two outputs of a task, or its streams, go to one
+    /// object or one folder, nor one into the folder of another.
     #[serde(default)]
     pub to: Option<String>,
 }
@@ -115,7 +116,7 @@ impl At {
         if outputs.len() > 100 {
             return Err(Problem::invalid(self.field("outputs"), "there are at most 100"));
         }
-        let mut taken = Taken { instances, by: BTreeSet::new() };
+        let mut taken = Taken { instances, by: Vec::new() };
         let mut kept = Vec::with_capacity(outputs.len());
         for (place, OutputRequest { path, to }) in outputs.into_iter().enumerate() {
             let field = self.field(&format!("outputs[{place}]"));
@@ -157,11 +158,12 @@ impl At {
     }
 }
 
-/// Where things go: no two by name to one object, whoever would be the last to
-/// get there. What files of two folders are called, nobody knows yet.
+/// Where things go, and which field says so. No two by name to one object, nor
+/// to one folder, nor one into the folder of another: who would be the last to
+/// get there? What else files of two folders are called, nobody knows yet.
 struct Taken {
     instances: u32,
-    by: BTreeSet<Destination>,
+    by: Vec<(String, Destination)>,
 }
 
 impl Taken {
@@ -173,11 +175,21 @@ impl Taken {
                         for the index of each";
             return Err(Problem::invalid(field, rule));
         }
-        if !to.takes_many() && !self.by.insert(to.clone()) {
-            return Err(Problem::invalid(field, "something else of the task goes there"));
+        if let Some((other, _)) = self.by.iter().find(|(_, other)| overlap(other, &to)) {
+            let rule = format!("what `{other}` says goes there as well: one may replace the other");
+            return Err(Problem::invalid(field, rule));
         }
+        self.by.push((field.to_owned(), to.clone()));
         Ok(to)
     }
+}
+
+/// Whether the two are the same, or one is an object in the folder of the other.
+fn overlap(one: &Destination, other: &Destination) -> bool {
+    let is_in = |one: &Destination, folder: &Destination| {
+        folder.takes_many() && !one.takes_many() && one.key.starts_with(&folder.key)
+    };
+    one.bucket == other.bucket && (one.key == other.key || is_in(one, other) || is_in(other, one))
 }
 
 /// A path that may be kept.
@@ -212,7 +224,7 @@ mod tests {
     fn an_output_is_a_path_or_a_path_and_an_object() {
         let task = task(
             r#"{"image": "a", "stdout_to": "logs/out.txt", "outputs":
-                ["/a", {"path": "/b"}, {"path": "/c", "to": "x/y/z"}, {"path": "/d/*", "to": "x/"}]}"#,
+                ["/a", {"path": "/b"}, {"path": "/c", "to": "x/y/z"}, {"path": "/d/*", "to": "w/"}]}"#,
         );
         let task = task.unwrap();
         let to = |place: usize| {
@@ -221,7 +233,7 @@ mod tests {
         };
         assert_eq!(task.outputs[1].path, "/b");
         assert_eq!([to(0), to(1)], [None, None]);
-        assert_eq!([to(2), to(3)], [Some(("x", "y/z", false)), Some(("x", "", true))]);
+        assert_eq!([to(2), to(3)], [Some(("x", "y/z", false)), Some(("w", "", true))]);
         assert_eq!(task.stdout_to.as_ref().map(|to| to.key.as_str()), Some("out.txt"));
         assert_eq!(task.stderr_to, None);
     }
@@ -245,7 +257,22 @@ mod tests {
                 "outputs[0].to",
                 "`{instance}`",
             ),
-            (r#""stdout_to": "b/c", "stderr_to": "b/c""#, "stderr_to", "something else"),
+            (r#""stdout_to": "b/c", "stderr_to": "b/c""#, "stderr_to", "`stdout_to`"),
+            (
+                r#""outputs": [{"path": "/a", "to": "b/c/"}], "stdout_to": "b/c/d""#,
+                "stdout_to",
+                "`outputs[0].to`",
+            ),
+            (
+                r#""outputs": ["/x", {"path": "/a", "to": "b/c/d"}, {"path": "/b", "to": "b/"}]"#,
+                "outputs[2].to",
+                "`outputs[1].to`",
+            ),
+            (
+                r#""outputs": [{"path": "/a", "to": "b/c/"}, {"path": "/b", "to": "b/c/"}]"#,
+                "outputs[1].to",
+                "`outputs[0].to`",
+            ),
         ] {
             let refused = task(&format!(r#"{{"image": "a", {fields}}}"#));
             let Err(Problem::Invalid { field, rule }) = refused else {
@@ -257,5 +284,8 @@ mod tests {
         assert!(task(r#"{"image": "a", "instances": 2, "stdout_to": "b/{instance}"}"#).is_ok());
         let shared = r#"{"image": "a", "instances": 2, "outputs": [{"path": "/a", "to": "b/"}]}"#;
         assert!(task(shared).is_ok());
+        let apart = r#"[{"path": "/a", "to": "b/c/"}, {"path": "/b", "to": "b/d"}]"#;
+        let apart = format!(r#"{{"image": "a", "outputs": {apart}, "stdout_to": "c/c/d"}}"#);
+        assert!(task(&apart).is_ok());
     }
 }

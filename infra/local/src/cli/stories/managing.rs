@@ -57,8 +57,11 @@ async fn a_job_is_shown() {
     let fake = Fake::start().await;
     let views = [view("job-1", "succeeded", &json!({}))].into();
     fake.with_job("job-1", FakeJob { views, ..FakeJob::default() });
+    let attempts = json!({"attempts": [{"task": "main", "number": 1, "state": "succeeded"}]});
+    fake.books().canned.insert("GET /v1/jobs/job-1/attempts".into(), attempts);
     let told = fake.command(&["show", "job-1"]).await;
     assert!(told.spoken.out().starts_with("job-1  succeeded\n"));
+    assert!(told.spoken.out().ends_with("attempt    main/0 no. 1  succeeded\n"));
     let told = fake.command(&["show", "job-1", "--json"]).await;
     assert_eq!(told.spoken.json()[0]["unknown"], "passed over");
     let told = fake.command(&["show", "../keys"]).await;
