@@ -93,11 +93,12 @@ pub async fn load_spec<'j>(service: &Service, job: &'j Job) -> Result<Cow<'j, Jo
     rows::read(&row).map(Cow::Owned)
 }
 
-/// Until when agents of a job that is over may use URLs that they were given;
-/// `None` if there were no agents.
+/// Until when agents of a job that is over may use URLs that they were given,
+/// or it may still be brought results of equals; `None` if it had neither.
 pub(super) fn granted_until(job: &Job) -> Option<Timestamp> {
     let (_, ended) = job.ending()?;
     let any = job.started_at.is_some() || job.run > 1;
+    let any = any || job.tasks.iter().any(|task| task.caches);
     any.then(|| ended.checked_add(SignedDuration::from_hours(GRANT_HOURS)).ok()).flatten()
 }
 

@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 use shared::{
     agent::UploadRequest,
     conformance::memory::World,
+    job::{AttemptId, AttemptKey},
     ops::{attempts, jobs, objects, rows, submit},
     platform::{ByteStream, Expect, ObjectKey, Objects, Op, Put, Table, one_chunk},
     wire::{Problem, submit::JobRequest},
@@ -94,6 +95,27 @@ async fn what_comes_when_its_job_has_been_removed_goes_as_well() {
     later(&world, 2).await;
     assert_eq!((stored(&world).await, leases(&world)), (0, 0));
     assert_eq!(world.memory.table.get(&row).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_of_a_result_that_comes_when_its_job_has_been_removed_goes_as_well() {
+    let world = World::new().await;
+    let json = r#"{"image": "a", "cache": true}"#;
+    let first = world.submit(json).await.id;
+    let (ran, _) = world.start(first).await;
+    world.finish(ran, 0, &[("Stdout", "")]).await;
+    let second = world.submit(json).await.id;
+    world.settle().await;
+    assert!(world.job(second).await.ending().is_some(), "it is given the result");
+    jobs::delete(&world.service, world.of(second)).await.unwrap();
+    world.settle().await;
+    // Whoever was bringing it another copy had not heard of that.
+    let own = AttemptKey { attempt: AttemptId { job: second, ..ran.attempt }, ..ran };
+    let copy = ObjectKey::given(own, ran.attempt);
+    world.memory.objects.put(&copy, one_chunk("late"), Put::default()).await.unwrap();
+    assert_eq!((stored(&world).await, leases(&world)), (2, 1));
+    later(&world, 14).await;
+    assert_eq!((stored(&world).await, leases(&world)), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,7 +79,9 @@ impl Account {
         let Some((_, settings)) = settings else { return false };
         let fits = |resources: Resources| slots::ever_fits(resources, settings.slots());
         if let Some(chunk) = self.chunks.get(key) {
-            return fits(chunk.resources);
+            // It may not have been told yet that its job stops.
+            let job = self.jobs.get(&rows::job(chunk.job));
+            return job.is_some_and(|job| job.halt().is_none()) && fits(chunk.resources);
         }
         self.jobs.get(key).is_some_and(|job| {
             let wants = |attempt: AttemptId| job.tasks[attempt.task as usize].resources;
