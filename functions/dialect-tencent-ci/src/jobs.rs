@@ -19,13 +19,12 @@ use shared::{
 };
 
 use crate::{
+    asker::Asker,
     callback,
     detail::{self, Queues},
     faults::Fault,
     order::Order,
-    queues,
-    router::Asker,
-    templates as saved,
+    queues, templates as saved,
     tree::Fields,
     words::{self, Kind},
 };

@@ -4,6 +4,7 @@
 //! comes with an installation, any other is a project's own. What is asked of
 //! it is kept with the job as it was said, and shown again.
 
+mod asker;
 mod callback;
 mod detail;
 mod faults;
@@ -12,6 +13,7 @@ mod list;
 mod order;
 mod picture;
 mod place;
+mod query;
 mod queues;
 mod router;
 mod service;

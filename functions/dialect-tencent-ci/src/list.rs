@@ -13,12 +13,13 @@ use shared::{
 };
 
 use crate::{
+    asker::Asker,
     detail::{self, Queues},
     faults::Fault,
     jobs::{AT_ONCE, details},
     order::Order,
+    query::{parameter, within},
     queues,
-    router::{Asker, parameter, within},
     tree::Fields,
     words::{self, ANY_TAG},
 };

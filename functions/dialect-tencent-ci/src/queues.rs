@@ -17,10 +17,11 @@ use shared::{
 };
 
 use crate::{
+    asker::Asker,
     callback,
     faults::Fault,
     order::required,
-    router::{Asker, Page, parameter},
+    query::{Page, parameter},
     tree::Fields,
     words::{self, API, Kind},
 };

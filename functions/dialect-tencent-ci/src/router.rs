@@ -2,16 +2,12 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    job::ProjectId,
-    ops::{
-        queues::{self, Queue, QueueChange},
-        rows::QueueKey,
-    },
     service::Service,
-    wire::{Problem, Reply, Request},
+    wire::{Reply, Request},
 };
 
 use crate::{
+    asker::Asker,
     faults::{self, Fault},
     jobs, list,
     place::Place,
@@ -22,18 +18,6 @@ use crate::{
 
 /// The most bytes of a request's document.
 const MOST_BYTES: u64 = 256 << 10;
-
-/// Who asks, of what.
-pub struct Asker<'a> {
-    /// What it is done with.
-    pub service: &'a Service,
-    /// Whose.
-    pub project: ProjectId,
-    /// Where.
-    pub place: Place,
-    /// The request's id.
-    pub id: &'a str,
-}
 
 /// What a path and a method are about.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,77 +113,6 @@ async fn document(request: &mut Request) -> Result<Fields, Fault> {
     Ok(Fields::read("Request", &bytes)?)
 }
 
-impl Asker<'_> {
-    /// An answer that starts with the request's id.
-    pub fn answer(&self) -> Fields {
-        Fields::new().with("RequestId", self.id)
-    }
-
-    /// The queue of a service in this bucket.
-    pub fn queue_key(&self, kind: Kind) -> Result<QueueKey, Problem> {
-        let name = format!("{}.{}", self.place.bucket, kind.word());
-        let name = name.parse().map_err(|_| {
-            Problem::invalid("Bucket", "its name is too long to have queues of its own here")
-        })?;
-        Ok(QueueKey { project: self.project, name })
-    }
-
-    /// A queue, there from now on.
-    pub async fn made(&self, key: &QueueKey) -> Result<Queue, Problem> {
-        match queues::load(self.service, key).await? {
-            Some((_, queue)) => Ok(queue),
-            None => Ok(queues::put(self.service, key, QueueChange::default()).await?.0),
-        }
-    }
-}
-
-/// A parameter; an empty one is none.
-pub fn parameter<'q>(query: &'q [(String, String)], name: &str) -> Option<&'q str> {
-    let found = query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    found.filter(|value| !value.is_empty())
-}
-
-/// A page by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    number: usize,
-    size: usize,
-}
-
-impl Page {
-    /// The page that is asked for; the first, of ten, unless it is said.
-    pub fn of(query: &[(String, String)]) -> Result<Self, Fault> {
-        let number = within(query, "pageNumber", 1, 1_000_000)?;
-        Ok(Page { number, size: within(query, "pageSize", 10, 100)? })
-    }
-
-    /// What of all is on it.
-    pub fn on<T>(self, all: Vec<T>) -> impl Iterator<Item = T> {
-        all.into_iter().skip((self.number - 1) * self.size).take(self.size)
-    }
-
-    /// How an answer says which it is, of so many things in all.
-    pub fn said(self, answer: Fields, total: usize) -> Fields {
-        let text = |number: usize| number.to_string();
-        answer
-            .with("TotalCount", text(total))
-            .with("PageNumber", text(self.number))
-            .with("PageSize", text(self.size))
-    }
-}
-
-/// A number from 1 to `most`.
-pub fn within(
-    query: &[(String, String)],
-    name: &str,
-    standard: usize,
-    most: usize,
-) -> Result<usize, Fault> {
-    let Some(text) = parameter(query, name) else { return Ok(standard) };
-    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| Fault::argument(name, &format!("it is a number from 1 to {most}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,20 +152,6 @@ mod tests {
             ("GET", "jobs"),
         ] {
             assert_eq!(call(method, path), None, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn an_empty_parameter_is_none() {
-        let query = [("a", ""), ("pageNumber", "2"), ("pageSize", "")];
-        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!((parameter(&query, "a"), parameter(&query, "b")), (None, None));
-        let page = Page::of(&query).unwrap();
-        assert_eq!(page, Page { number: 2, size: 10 });
-        assert_eq!(page.on((0..25).collect()).collect::<Vec<_>>(), (10..20).collect::<Vec<_>>());
-        for wrong in ["0", "x", "-1", "101"] {
-            let query = [("pageSize".to_owned(), wrong.to_owned())];
-            assert_eq!(Page::of(&query).unwrap_err().code, "InvalidArgument", "{wrong}");
         }
     }
 }

@@ -3,8 +3,9 @@
 use shared::ops::queues::{self, Queue};
 
 use crate::{
+    asker::Asker,
     faults::Fault,
-    router::{Asker, Page, parameter},
+    query::{Page, parameter},
     tree::Fields,
     words::{self, Kind},
 };

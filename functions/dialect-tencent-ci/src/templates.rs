@@ -11,10 +11,11 @@ use shared::{
 };
 
 use crate::{
+    asker::Asker,
     faults::Fault,
     jobs::operation,
     order::{one_of, required, settings},
-    router::{Asker, Page, parameter},
+    query::{Page, parameter},
     tree::Fields,
     words::{self, API, PIC_PROCESS},
 };

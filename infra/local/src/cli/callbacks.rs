@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::{Table, ago, clean},
     views::words,
 };

@@ -2,9 +2,9 @@
 
 use super::{
     Common,
-    entry::Session,
     filters::Filters,
     problem::Failure,
+    session::Session,
     verdict,
     views::words,
     watch::{Watch, cancel},

@@ -1,6 +1,6 @@
 //! `tarpon delete`: jobs, with all they left.
 
-use super::{Common, entry::Session, filters::Filters, problem::Failure};
+use super::{Common, filters::Filters, problem::Failure, session::Session};
 
 /// Delete ended jobs, with their outputs and logs
 ///

@@ -15,9 +15,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     client::{Client, PATIENCE, Repeat},
-    entry::Session,
     problem::Failure,
     progress::Transfer,
+    session::Session,
 };
 
 /// How long the next bytes may take.

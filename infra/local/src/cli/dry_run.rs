@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::clean,
     views::{Queue, words},
 };

@@ -2,38 +2,11 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use jiff::Timestamp;
-
 use super::{
-    Command, Common, attempts, callbacks, cancel, client::Client, delete, images,
-    interrupts::Interrupts, jobs, keys, logs, objects, output, problem::Failure, queues, retry,
-    run, screen::Screen, show, submit, templates, token, triggers, verdict, wait,
+    Command, attempts, callbacks, cancel, delete, images, interrupts::Interrupts, jobs, keys, logs,
+    objects, output, problem::Failure, queues, retry, run, screen::Screen, session::Session, show,
+    submit, templates, token, triggers, verdict, wait,
 };
-
-/// What a command works with.
-pub struct Session {
-    /// The server.
-    pub client: Client,
-    /// Where to write.
-    pub screen: Arc<Screen>,
-    /// Whether results are wanted as JSON.
-    pub json: bool,
-    /// What time it is, for ages and durations.
-    pub now: Timestamp,
-}
-
-impl Session {
-    /// Prepares to speak to the server; nothing is sent yet.
-    pub fn open(common: &Common, screen: Arc<Screen>) -> Result<Self, Failure> {
-        let client = Client::new(common.connection.target(&screen)?)?;
-        Ok(Session { client, screen, json: common.json, now: now() })
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a client has no platform: its clock is this one")]
-fn now() -> Timestamp {
-    Timestamp::now()
-}
 
 /// Runs a command to its end.
 pub async fn execute(command: Command) -> ExitCode {

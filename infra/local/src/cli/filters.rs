@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{client::Repeat, entry::Session, problem::Failure, values, views::words};
+use super::{client::Repeat, problem::Failure, session::Session, values, views::words};
 
 /// Which jobs, for commands that else are told their ids.
 #[derive(Args, Clone, Debug, Default)]

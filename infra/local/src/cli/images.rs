@@ -10,8 +10,8 @@ use serde_json::json;
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::{Table, ago},
     views::{Image, Images},
 };

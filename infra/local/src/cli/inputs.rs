@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{
     client::{PATIENCE, Repeat},
-    entry::Session,
     problem::Failure,
+    session::Session,
     upload::Payload,
     values,
 };

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{
     Common,
-    entry::Session,
     pages::Listing,
     problem::Failure,
+    session::Session,
     table::{ago, between, short},
     values,
     views::{Job, words},

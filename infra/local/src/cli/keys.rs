@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::{Table, ago},
     views::{Key, Keys},
 };

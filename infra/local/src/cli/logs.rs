@@ -2,8 +2,8 @@
 
 use super::{
     Common,
-    entry::Session,
     problem::Failure,
+    session::Session,
     tail::{Manner, Selector, Sink, Stream, Tail},
 };
 

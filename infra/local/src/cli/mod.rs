@@ -7,6 +7,7 @@ mod connect;
 mod entry;
 mod problem;
 mod screen;
+mod session;
 mod values;
 mod views;
 

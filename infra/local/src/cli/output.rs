@@ -7,10 +7,10 @@ use serde_json::json;
 use super::{
     Common,
     download::{Destination, Download, save},
-    entry::Session,
     extract::{Place, Unpacked, unpack_download},
     problem::Failure,
     progress::Transfer,
+    session::Session,
     table::bytes,
     tail::Selector,
 };

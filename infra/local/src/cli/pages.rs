@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{client::Repeat, entry::Session, problem::Failure, table::Table};
+use super::{client::Repeat, problem::Failure, session::Session, table::Table};
 
 /// How many rows are asked for at once.
 const PAGE: usize = 100;

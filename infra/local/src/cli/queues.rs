@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::{Table, ago, clean},
     values,
     views::{Queue, Queues},

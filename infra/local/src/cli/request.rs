@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::{
-    entry::Session,
     inputs::{INLINE_ROOM, Input},
     outputs::Output,
     problem::Failure,
+    session::Session,
     templates,
     upload::{Payload, aside},
     values,

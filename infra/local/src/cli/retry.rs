@@ -6,9 +6,9 @@ use serde_json::json;
 use super::{
     Common,
     client::{Answer, Repeat},
-    entry::Session,
     filters::Filters,
     problem::Failure,
+    session::Session,
     views::Job,
 };
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{
     client::{Answer, Repeat},
-    entry::Session,
     problem::Failure,
+    session::Session,
 };
 
 /// What to do with what is saved under a name.

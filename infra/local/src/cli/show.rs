@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
+    session::Session,
     table::{ago, between, bytes, clean, short, span},
     verdict,
     views::{Attempt, Attempts, Counts, Job, MadeBy, Task, words},

@@ -14,9 +14,9 @@ use tokio::{sync::watch, time::sleep};
 use super::{
     client::{PATIENCE, Repeat},
     download::Download,
-    entry::Session,
     problem::Failure,
     screen::Screen,
+    session::Session,
     watch::Away,
 };
 

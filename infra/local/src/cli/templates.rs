@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
     saved::{self, Action},
+    session::Session,
     table::{Table, ago},
     views::{Template, Templates},
 };

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::{Common, client::Repeat, entry::Session, problem::Failure, values, views::Token};
+use super::{Common, client::Repeat, problem::Failure, session::Session, values, views::Token};
 
 /// Print an access token
 ///

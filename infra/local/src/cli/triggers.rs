@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::{
     Common,
     client::Repeat,
-    entry::Session,
     problem::Failure,
     saved::{self, Action},
+    session::Session,
     table::{Table, ago},
     views::{Trigger, Triggers},
 };

@@ -17,10 +17,10 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     client::{Client, Repeat},
-    entry::Session,
     problem::Failure,
     progress::Transfer,
     screen::Screen,
+    session::Session,
     views::Upload,
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream::FuturesUnordered};
 
 use super::{
-    Common, entry::Session, problem::Failure, progress::Status, values, verdict, watch::Watch,
+    Common, problem::Failure, progress::Status, session::Session, values, verdict, watch::Watch,
 };
 
 /// Wait for jobs to end

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     client::{Answer, Repeat},
-    entry::Session,
     problem::Failure,
+    session::Session,
     views::Job,
 };
 

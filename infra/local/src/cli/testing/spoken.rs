@@ -13,8 +13,8 @@ use crate::cli::{
     Command,
     client::{Backoff, Client},
     connect::{AccessKey, Target},
-    entry::Session,
     screen::{Manner, Screen},
+    session::Session,
 };
 
 /// What a command said, stream by stream.
