@@ -111,6 +111,7 @@ mod tests {
         let late = world.ask(&path).json(json).header("authorization", &world.bearer(attempt));
         late.of(GrantUpload).await.refused(409, "superseded", "");
     }
+
     #[tokio::test(start_paused = true)]
     async fn an_attempt_puts_no_more_objects_than_it_may() {
         let world = World::new().await;

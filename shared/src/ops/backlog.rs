@@ -59,7 +59,7 @@ impl Backlog {
         // Held during the count, so that of many that wait for one, one counts.
         let mut counts = self.counts.lock().await;
         let most = (limit + 1).saturating_sub(jobs);
-        let count = counted(&counts, platform, project, most).await?;
+        let count = counted(&counts, platform, project, most, limit).await?;
         if count.open >= most {
             counts.insert(project, count);
             let detail = format!("the project has {limit} unfinished jobs, and may not have more");
@@ -78,18 +78,21 @@ impl Backlog {
         limit: usize,
     ) -> Result<usize, Problem> {
         let counts = self.counts.lock().await;
-        Ok(counted(&counts, platform, project, limit).await?.open)
+        Ok(counted(&counts, platform, project, limit, limit).await?.open)
     }
 }
 
+/// The count that there is, if it is good for who is refused from `most` on; else
+/// a new one, as far as `limit`: others, who may have more, are told it as well.
 async fn counted(
     counts: &HashMap<ProjectId, Count>,
     platform: &Platform,
     project: ProjectId,
+    most: usize,
     limit: usize,
 ) -> Result<Count, Problem> {
     let now = platform.clock.now();
-    if let Some(count) = counts.get(&project).filter(|count| count.is_good(limit, now)) {
+    if let Some(count) = counts.get(&project).filter(|count| count.is_good(most, now)) {
         return Ok(*count);
     }
     Ok(Count { open: open_jobs(platform, project, limit).await?, added: 0, at: now })

@@ -4,7 +4,8 @@
 //! believed no further than it can be checked.
 //!
 //! What is told of one archive takes at most a read for each of [`TAILS`], for
-//! however many files; where nothing is told, at most [`WINDOWS`] more for each.
+//! however many files; where nothing is told, at most [`WINDOWS`] more for each,
+//! and no more than those for a stream.
 
 use std::ops::Range;
 

@@ -5,7 +5,6 @@
 //! attempt that no longer counts.
 
 use jiff::{SignedDuration, Timestamp};
-
 use serde::{Deserialize, Serialize};
 
 use super::{attempts::load_spec, chunks, rows, triggers};

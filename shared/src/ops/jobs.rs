@@ -22,7 +22,7 @@ use crate::{
     service::Service,
     wire::{
         Problem,
-        views::{JobView, UsageView, WaitingView},
+        views::{JobView, OPEN_STATES, UsageView, WaitingView},
     },
 };
 
@@ -179,7 +179,7 @@ impl Filter {
 
     /// Whether only jobs that are not over can pass.
     fn only_open(&self) -> bool {
-        let open = |state: &String| crate::wire::views::OPEN_STATES.contains(&state.as_str());
+        let open = |state: &String| OPEN_STATES.contains(&state.as_str());
         !self.states.is_empty() && self.states.iter().all(open)
     }
 }

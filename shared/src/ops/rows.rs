@@ -17,6 +17,7 @@
 //! | what a dialect keeps of a project, or of a job | `<project>`, or `job#<job>` | `note#<api>#<kind>#<id>` |
 //! | slots of a queue (a set) | `slots#<project>#<queue>` | `live` |
 //! | project | `projects` | project id |
+//! | nonce of a key, or what a key first used something for | `nonce#<key>#<api>#<hash>` | `nonce` |
 //! | lease of stored objects | `leases#<project>` | the job's or upload's id |
 //! | who leads those that run the same | `result#<project>#<key>` | `result` |
 

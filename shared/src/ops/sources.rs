@@ -35,7 +35,8 @@ const PAGE: usize = 1_000;
 /// So one answer takes these at most, what one more input takes, and what the
 /// process reads on standard input: of a folder eleven, to count it; of an
 /// archive with a manifest three, and no more for what else is wanted of it in
-/// a row; of any other [`contents`](super::contents) has the bound.
+/// a row; of any other, and for streams, [`contents`](super::contents) has the
+/// bound.
 const LOOKS: u32 = 64;
 
 /// Until when a URL is good that an agent is given now.
@@ -146,7 +147,7 @@ impl Sources<'_> {
         while let Some(cursor) = next {
             let page = self.service.platform.objects.list(start, Some(&cursor), PAGE).await?;
             looks.lists += 1;
-            count += page.objects.len();
+            count = count.saturating_add(page.objects.len());
             if count > MOST_OBJECTS {
                 return Ok(true);
             }

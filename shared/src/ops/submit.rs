@@ -133,7 +133,7 @@ pub async fn repeated(
 }
 
 /// Accepts several jobs of a project, all or none: up to [`MOST_TOGETHER`],
-/// without client tokens.
+/// without client tokens, and without images that they bring along.
 #[instrument(level = "debug", name = "job.submit_all", skip_all, fields(project.id = %project))]
 pub async fn submit_all(
     service: &Service,
