@@ -1,5 +1,7 @@
 //! Jobs that are accepted together.
 
+use std::sync::Arc;
+
 use shared::{
     conformance::memory::World,
     job::Job,
@@ -54,6 +56,19 @@ async fn what_there_is_no_room_for_leaves_none() {
         .unwrap();
     assert_eq!(all.len(), 1);
     submit(&world, &[one]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_many_are_refused_for_lets_no_other_in() {
+    let mut world = World::new().await;
+    world.service.limits.open_jobs = 4;
+    let one = r#"{"image": "a"}"#;
+    submit(&world, &[one; 4]).await.unwrap();
+    // As it is in another process, which has counted nothing yet.
+    world.service.backlog = Arc::default();
+    submit(&world, &[one; 3]).await.unwrap_err();
+    let refused = submit(&world, &[one]).await.unwrap_err();
+    assert!(matches!(refused, Problem::TooMany(_)), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
