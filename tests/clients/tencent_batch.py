@@ -7,7 +7,6 @@ this machine's own, as no image is fetched here.
 
 import base64
 import datetime
-import http.server
 import io
 import itertools
 import json
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import threading
 import time
 import unittest
 from pathlib import Path
@@ -32,6 +30,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 import tarpon
+from receiver import Receiver
 from tarpon import ADDRESS, OURS, THEIRS, until
 
 IMAGE = "tarpon/tests-batch"
@@ -186,39 +185,14 @@ def moment(text):
     return datetime.datetime.fromisoformat(text)
 
 
-class Receiver:
-    """Takes what is told, and keeps it in its order."""
-
-    def __enter__(self):
-        self.said = said = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                said.append((self.headers["Content-Type"], json.loads(body)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_port}/"
+class Told(Receiver):
+    """A receiver of this API's events."""
 
     def event(self, name):
-        """The one event of this name, once it was told."""
+        """The one of this name, once it was told."""
 
         def look():
-            events = [one for _, body in list(self.said) for one in body["Events"]]
+            events = [one for _, _, body in list(self.said) for one in json.loads(body)["Events"]]
             return next((one for one in events if one["EventName"] == name), None)
 
         return until(f"{name} is told", look)
@@ -529,8 +503,8 @@ class Life(unittest.TestCase):
             ComputeEnv={"EnvName": "told", "DesiredComputeNodeCount": 1, "EnvData": data},
             Placement={"Zone": "ap-guangzhou-2"},
         ).EnvId
-        with Receiver() as receiver:
-            callback = {"url": receiver.url, "events": ["started", "finished"]}
+        with Told() as receiver:
+            callback = {"url": receiver.url("batch"), "events": ["started", "finished"]}
             OURS.queue(env, callback=callback)
             good, bad = task("a", "true", EnvId=env), task("a", "false", EnvId=env)
             del good["ComputeEnv"], bad["ComputeEnv"]
@@ -546,7 +520,8 @@ class Life(unittest.TestCase):
                 self.assertEqual(event["EventVars"], [])
             job = submit(bad)
             self.assertEqual(receiver.event("JOB_FAILED")["Batch"]["JobId"], job)
-            self.assertEqual({kind for kind, _ in receiver.said}, {"application/json"})
+            kinds = {headers["Content-Type"] for _, headers, _ in receiver.said}
+            self.assertEqual(kinds, {"application/json"})
         with self.assertRaises(TencentCloudSDKException) as raised:
             submit(
                 task("a", "true"),

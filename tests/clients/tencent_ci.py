@@ -2,11 +2,9 @@
 the key are ours."""
 
 import hashlib
-import http.server
 import json
 import logging
 import pathlib
-import threading
 import time
 import unittest
 import xml.etree.ElementTree
@@ -15,6 +13,7 @@ from unittest import mock
 import tarpon
 from qcloud_cos import CosConfig, CosS3Client
 from qcloud_cos.cos_exception import CosServiceError
+from receiver import Receiver
 from tarpon import ADDRESS, OURS, THEIRS, until
 
 logging.getLogger("qcloud_cos").setLevel(logging.CRITICAL)
@@ -48,40 +47,6 @@ def size_of(jpeg):
             return int.from_bytes(width, "big"), int.from_bytes(height, "big")
         place += 2 + length
     raise AssertionError("it is no JPEG")
-
-
-class Receiver:
-    """Takes callbacks, and keeps what they say by the path they came to."""
-
-    def __enter__(self):
-        self.said = said = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                said.append((self.path, self.headers, body))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server.server_port}/{path}"
-
-    def heard(self, path):
-        return [(headers, body) for to, headers, body in self.said if to == f"/{path}"]
-
-    def first(self, path):
-        return until(f"a callback to {path}", lambda: next(iter(self.heard(path)), None))
 
 
 class Base(unittest.TestCase):

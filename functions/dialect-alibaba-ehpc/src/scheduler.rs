@@ -18,7 +18,10 @@ use shared::{
         rows::QueueKey,
         transcript::{self, Wanted},
     },
-    wire::{Problem, Reply, views::cpus},
+    wire::{
+        Problem, Reply,
+        views::{ENDED_STATES, OPEN_STATES, cpus},
+    },
 };
 
 use crate::{
@@ -108,8 +111,8 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
     // Every job can run again: asking for those that can is asking for all.
     call.parameters.flag("Rerunable")?;
     let states: &[&str] = match state {
-        1 => &["succeeded", "failed", "partly_failed", "cancelled", "timed_out"],
-        2 => &["queued", "running", "stopping"],
+        1 => &ENDED_STATES,
+        2 => &OPEN_STATES,
         _ => &[],
     };
     let filter = Filter {
