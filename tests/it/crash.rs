@@ -37,17 +37,22 @@ async fn a_job_just_accepted_outlives_a_crash(world: &mut World) {
 }
 
 async fn a_container_that_is_coming_up_outlives_a_crash(world: &mut World) {
-    // It stays for a while, to be seen in any case.
-    let job = world.client.submit(world.probe("say up then sleep 1")).await;
+    // It stays until it is seen in any case.
+    let go = world.place("go");
+    let job = world.client.submit(world.probe(&format!("say up then await {go}"))).await;
     until("it is coming up", async || (world.started() > 0).then_some(())).await;
     world.kill9();
     world.restart();
+    has_said(world, &job, "up").await;
+    world.release(&job, &go);
     world.client.finish_as(&job, "succeeded").await;
     assert_eq!(ran_once(world, &job).await, "up\n");
 }
 
 async fn a_running_process_is_adopted_and_can_still_be_stopped(world: &mut World) {
-    let ends = world.client.submit(world.probe("say started then sleep 3 then say ended")).await;
+    let go = world.place("go");
+    let waits = format!("say started then await {go} then say ended");
+    let ends = world.client.submit(world.probe(&waits)).await;
     let trapped = format!("trap {}", world.place("trapped"));
     let stays = world.client.submit(world.probe(&trapped)).await;
     for job in [&ends, &stays] {
@@ -57,6 +62,7 @@ async fn a_running_process_is_adopted_and_can_still_be_stopped(world: &mut World
     world.restart();
     assert_eq!(world.client.job(&stays).await["state"], "running");
     assert_eq!(world.client.running("default").await, 2);
+    world.release(&ends, &go);
     world.client.finish_as(&ends, "succeeded").await;
     world.client.cancel(&stays).await;
     world.client.finish_as(&stays, "cancelled").await;
@@ -65,12 +71,13 @@ async fn a_running_process_is_adopted_and_can_still_be_stopped(world: &mut World
 }
 
 async fn an_agent_waits_with_its_report_until_the_server_is_back(world: &mut World) {
-    let made = world.place("out/made");
-    let steps = format!("say started then sleep 2 then write {made} meanwhile");
+    let (made, go) = (world.place("out/made"), world.place("go"));
+    let steps = format!("say started then await {go} then write {made} meanwhile");
     let job = world.client.submit(world.probe(&steps).keep(&made)).await;
     let agent = until("its agent is there", async || Agent::of(world, &job)).await;
     until("the process runs", async || (agent.children() > 0).then_some(())).await;
     world.kill9();
+    world.release(&job, &go);
     until("the process has ended", async || (agent.children() == 0).then_some(())).await;
     assert!(agent.memory().is_some(), "the agent did not wait");
 
@@ -136,10 +143,13 @@ async fn jobs_in_flight_run_once_however_often_the_server_dies(world: &mut World
 }
 
 async fn a_server_told_to_end_leaves_jobs_running(world: &mut World) {
-    let job = world.client.submit(world.probe("say started then sleep 2 then say ended")).await;
+    let go = world.place("go");
+    let waits = format!("say started then await {go} then say ended");
+    let job = world.client.submit(world.probe(&waits)).await;
     has_said(world, &job, "started").await;
     world.stop();
     world.restart();
+    world.release(&job, &go);
     world.client.finish_as(&job, "succeeded").await;
     assert_eq!(ran_once(world, &job).await, "started\nended\n");
 }
@@ -148,11 +158,14 @@ async fn a_server_told_to_end_leaves_jobs_running(world: &mut World) {
 async fn a_server_that_is_not_root_adopts_what_runs_as_well() {
     let options = Options { unprivileged: true, ..Options::default() };
     let mut world = World::start_with(Runtime::Process, options);
-    let job = world.client.submit(Spec::new("any", ["sleep", "3"])).await;
+    let go = world.place("go");
+    let awaits = format!("until [ -e {go} ]; do sleep 0.1; done");
+    let job = world.client.submit(Spec::new("any", ["/bin/sh", "-c", &awaits])).await;
     let agent = until("its agent is there", async || Agent::of(&world, &job)).await;
     until("the process runs", async || (agent.children() > 0).then_some(())).await;
     world.kill9();
     world.restart();
+    world.release(&job, &go);
     world.client.finish_as(&job, "succeeded").await;
     assert_eq!(ran_once(&world, &job).await, "");
 }

@@ -16,8 +16,7 @@ pub struct Agent {
 impl Agent {
     /// The agent of the first attempt of this job of one container, if it runs.
     pub fn of(world: &World, job: &str) -> Option<Self> {
-        let hex = job.strip_prefix("job-").expect("it is a job's id");
-        let attempt = format!("att-{hex}-1-0-0-1");
+        let attempt = first_attempt(job);
         match world.runtime {
             Runtime::Docker => engine::first_process(&attempt),
             Runtime::Process => {
@@ -38,6 +37,12 @@ impl Agent {
     pub fn children(self) -> usize {
         pids().filter(|pid| parent(*pid) == Some(self.pid)).count()
     }
+}
+
+/// The id of the first attempt of a job of one container.
+pub(crate) fn first_attempt(job: &str) -> String {
+    let hex = job.strip_prefix("job-").expect("it is a job's id");
+    format!("att-{hex}-1-0-0-1")
 }
 
 /// The agents that the server over `data` has started as processes.

@@ -71,13 +71,23 @@ pub(crate) fn containers(data: &Path) -> Vec<String> {
     String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
 }
 
-/// The first process of an attempt's container, as this machine numbers it.
-pub(crate) fn first_process(attempt: &str) -> Option<u32> {
+/// The container of an attempt, if it runs.
+fn container(attempt: &str) -> String {
     let label = format!("label={ATTEMPT}={attempt}");
     let listed = docker(&["ps", "--quiet", "--filter", &label]);
-    let container = String::from_utf8_lossy(&listed.stdout);
-    let container = container.trim();
-    let found = docker(&["container", "inspect", "--format", "{{.State.Pid}}", container]);
+    String::from_utf8_lossy(&listed.stdout).trim().to_owned()
+}
+
+/// Writes a file in the container of an attempt.
+pub(crate) fn write(attempt: &str, path: &str) {
+    let written = docker(&["exec", &container(attempt), "/probe", "write", path, ""]);
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+}
+
+/// The first process of an attempt's container, as this machine numbers it.
+pub(crate) fn first_process(attempt: &str) -> Option<u32> {
+    let container = container(attempt);
+    let found = docker(&["container", "inspect", "--format", "{{.State.Pid}}", &container]);
     let pid = String::from_utf8_lossy(&found.stdout).trim().parse().ok()?;
     (pid != 0).then_some(pid)
 }

@@ -197,6 +197,20 @@ impl World {
         engine::kill(attempt)
     }
 
+    /// Puts a file at a [`World::place`] of a job of one container, whose
+    /// process awaits it.
+    pub fn release(&self, job: &str, file: &str) {
+        match self.runtime {
+            Runtime::Docker => engine::write(&agents::first_attempt(job), file),
+            Runtime::Process => {
+                let folder = Path::new(file).parent().expect("a file is in a folder");
+                std::fs::create_dir_all(folder).expect("a folder can be made");
+                std::fs::write(file, "").expect("a file can be written");
+            }
+            Runtime::Aws => panic!("{OUT_OF_SIGHT}"),
+        }
+    }
+
     /// How many bytes of objects the server has stored, or is about to.
     pub fn stored_bytes(&self) -> u64 {
         files_in(&self.data.join("objects")).iter().sum()

@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::OFlags;
 use shared::{
     agent::{Kept, MOST_OBJECTS, ObjectUpload, PlanObject, Stream},
-    archive::{Gathering, Note, Oddity},
+    archive::{Gathering, MAX_NOTES, Note, Oddity},
 };
 
 use crate::{outputs, program::plain, streams::Spool};
@@ -164,11 +164,12 @@ impl<'a> Archived<'a> {
     /// Its files at this path, or below it. What cannot be read there, nobody
     /// would miss in time.
     fn within(self, path: &Path) -> Result<impl Iterator<Item = &'a Path> + use<'a>, String> {
-        let is_lost = |note: &&Note| {
-            note.what == Oddity::Unreadable && Path::new(&note.path).starts_with(path)
-        };
-        if let Some(lost) = self.notes.iter().find(is_lost) {
+        let lost = || self.notes.iter().filter(|note| note.what == Oddity::Unreadable);
+        if let Some(lost) = lost().find(|note| Path::new(&note.path).starts_with(path)) {
             return Err(format!("{} cannot be read", lost.path));
+        }
+        if lost().count() >= MAX_NOTES {
+            return Err(format!("{MAX_NOTES} files of other outputs cannot be read, or more"));
         }
         let path = path.to_owned();
         let from = self.files.range(path.clone()..);
@@ -250,6 +251,25 @@ mod tests {
         assert_eq!(names("a.csv"), ["a.csv"]);
         assert_eq!(names("gone"), Vec::<String>::new());
         assert_eq!(names("gone/*"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_missed_at_once() {
+        let files = BTreeSet::from([PathBuf::from("/a/x"), PathBuf::from("/b/x")]);
+        let lost = |count: usize| -> Vec<_> {
+            let note = |n| Note { path: format!("/a/{n}"), what: Oddity::Unreadable };
+            (0..count).map(note).collect()
+        };
+        let within = |count, path: &str| {
+            let notes = lost(count);
+            let kept = Archived { files: &files, notes: &notes };
+            kept.within(Path::new(path)).map(|found| found.map(Path::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(within(0, "/a").unwrap(), [Path::new("/a/x")]);
+        assert_eq!(within(1, "/a").unwrap_err(), "/a/0 cannot be read");
+        assert_eq!(within(MAX_NOTES - 1, "/b").unwrap(), [Path::new("/b/x")]);
+        // There may be more of them than are noted, and these anywhere.
+        assert!(within(MAX_NOTES, "/b").unwrap_err().ends_with("or more"));
     }
 
     #[test]

@@ -19,9 +19,9 @@ use crate::job::Exit;
 /// The most room that notes have which are made while the members are read.
 const MOST_LATE_ROOM: usize = 4096;
 
-/// More than these are only counted: what is wrong with the first thousand is
-/// wrong with the rest.
-const MAX_NOTES: usize = 1000;
+/// How many notes are kept: what is wrong with the first thousand is wrong with
+/// the rest.
+pub const MAX_NOTES: usize = 1000;
 
 /// How every manifest ends.
 pub(super) const MANIFEST_END: &[u8] = b"\n]\n}\n";
@@ -169,11 +169,19 @@ impl Notes {
         &self.kept
     }
 
+    /// Of what cannot be read nobody would know otherwise: where there are more
+    /// notes than are kept, these stay.
     pub fn add(&mut self, path: impl Into<String>, what: Oddity) {
+        let note = || Note { path: path.into(), what };
         if self.kept.len() < MAX_NOTES {
-            self.kept.push(Note { path: path.into(), what });
-        } else {
-            self.dropped = true;
+            return self.kept.push(note());
+        }
+        self.dropped = true;
+        let is_lesser = |kept: &&mut Note| kept.what != Oddity::Unreadable;
+        if what == Oddity::Unreadable
+            && let Some(lesser) = self.kept.iter_mut().rfind(is_lesser)
+        {
+            *lesser = note();
         }
     }
 }
@@ -341,5 +349,19 @@ mod tests {
         let manifest: Manifest = serde_json::from_slice(&written(&early, &[])).unwrap();
         assert_eq!(manifest.notes.len(), MAX_NOTES + 1);
         assert_eq!(manifest.notes[MAX_NOTES].what, Oddity::More);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_noted_before_anything_else() {
+        let mut early = Notes::default();
+        for n in 0..MAX_NOTES {
+            early.add(format!("/out/{n}"), Oddity::Socket);
+        }
+        for n in 0..MAX_NOTES + 5 {
+            early.add(format!("/secret/{n}"), Oddity::Unreadable);
+            assert!(early.kept().iter().any(|note| note.path == "/secret/0"));
+        }
+        assert_eq!(early.kept().len(), MAX_NOTES);
+        assert!(early.kept().iter().all(|note| note.what == Oddity::Unreadable));
     }
 }

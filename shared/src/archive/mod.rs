@@ -35,7 +35,7 @@ mod walk;
 mod tests;
 
 pub use gather::Gathering;
-pub use manifest::{Entry, Facts, Kind, Manifest, Note, Oddity};
+pub use manifest::{Entry, Facts, Kind, MAX_NOTES, Manifest, Note, Oddity};
 pub use pack::{Chunk, Packed, Packing, Threads};
 pub use rewrite::Rewritten;
 pub use walk::{BadArchive, Found, Step, Walker, ends_in_manifest, find_manifest};

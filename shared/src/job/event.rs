@@ -109,6 +109,8 @@ pub enum AttemptEvent {
     },
     /// An equal of the attempt to come is under way: it is waited for.
     Awaits {
+        /// What both are known by.
+        key: String,
         /// When to look at it again, in seconds from now, at least one.
         again_seconds: u32,
     },

@@ -248,13 +248,14 @@ impl Instance {
     /// The instance once it is known how it stands with its equals.
     fn recalled(&self, number: u32, event: &AttemptEvent, at: Timestamp) -> Instance {
         match event {
-            AttemptEvent::Awaits { again_seconds } => {
+            AttemptEvent::Awaits { key, again_seconds } => {
                 let looks = match self.recall {
                     Some(Recall::Awaits { looks, .. }) => looks.saturating_add(1),
                     Some(Recall::Leads { .. }) | None => 1,
                 };
                 let again_at = later(at, (*again_seconds).max(1).into());
-                Instance { recall: Some(Recall::Awaits { again_at, looks }), ..self.clone() }
+                let recall = Some(Recall::Awaits { key: key.clone(), again_at, looks });
+                Instance { recall, ..self.clone() }
             }
             AttemptEvent::Leads { key } => {
                 let recall = Some(Recall::Leads { key: key.clone() });

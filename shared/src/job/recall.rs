@@ -17,6 +17,8 @@ use super::{AttemptId, Exit};
 pub enum Recall {
     /// One of them is under way.
     Awaits {
+        /// What both are known by.
+        key: String,
         /// When it is looked at again.
         again_at: Timestamp,
         /// How often it was looked at.

@@ -1,18 +1,11 @@
 //! Wide tasks: their chunks are created, claimed from, told, folded and swept,
 //! whoever dies when.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use futures::future::join_all;
 use shared::{
-    conformance::memory::{Memory, MemoryTable, World},
+    conformance::memory::{Memory, World},
     job::{AttemptKey, Cause, Counts, Ending, Event, Job, JobId},
     ops::{
         attempts, chunks, dispatch, duties, jobs,
@@ -21,7 +14,7 @@ use shared::{
         rows::{self, ChunkKey, QueueKey},
         sweep,
     },
-    platform::{Expect, Key, Op, Page, Query, Row, Table, TableError, Wanted},
+    platform::{Expect, Op, Row, Table, Wanted},
 };
 
 use super::staged::{self, Stepwise, succeeded};
@@ -442,53 +435,15 @@ async fn a_limit_holds_in_whatever_order_claims_sweeps_and_endings_of_chunks_com
     }
 }
 
-/// Counts what is written.
-struct Counting {
-    table: Arc<MemoryTable>,
-    commits: AtomicUsize,
-}
-
-#[async_trait]
-impl Table for Counting {
-    async fn get(&self, key: &Key) -> Result<Option<Row>, TableError> {
-        self.table.get(key).await
-    }
-
-    async fn query(&self, query: &Query) -> Result<Page, TableError> {
-        self.table.query(query).await
-    }
-
-    async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
-        self.commits.fetch_add(1, Relaxed);
-        self.table.commit(ops).await
-    }
-
-    async fn members(&self, key: &Key) -> Result<Vec<String>, TableError> {
-        self.table.members(key).await
-    }
-
-    async fn changed(
-        &self,
-        key: &Key,
-        seen: Option<u64>,
-        patience: Duration,
-    ) -> Result<Option<Row>, TableError> {
-        self.table.changed(key, seen, patience).await
-    }
-}
-
 /// How many commits it takes to run so many instances of which each is told
 /// of by itself, as functions that know nothing of each other would, and every
 /// change of a chunk calls for a look at what it owes.
 async fn commits(instances: u32) -> usize {
-    let mut world = World::new().await;
-    let counting =
-        Arc::new(Counting { table: world.memory.table.clone(), commits: AtomicUsize::new(0) });
-    world.service.platform.table = counting.clone();
+    let world = World::new().await;
     let queue = limit(&world, 20).await;
     let json = format!(r#"{{"image": "a", "instances": {instances}}}"#);
     let job = world.submit(&json).await;
-    counting.commits.store(0, Relaxed);
+    let before = world.memory.table.commits();
     duties::perform(&world.service, job.key()).await.unwrap();
     duties::perform(&world.service, job.key()).await.unwrap();
     while world.job(job.id).await.ending().is_none() {
@@ -503,7 +458,7 @@ async fn commits(instances: u32) -> usize {
     }
     let job = world.job(job.id).await;
     assert_eq!(job.tasks[0].members.counts(), counts(0, 0, instances, 0, 0));
-    counting.commits.load(Relaxed)
+    world.memory.table.commits() - before
 }
 
 #[tokio::test(start_paused = true)]

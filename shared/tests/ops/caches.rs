@@ -8,7 +8,11 @@ use shared::{
     agent::{ArchiveInfo, Report},
     conformance::memory::World,
     job::{AttemptId, AttemptKey, InstanceState, Job, JobId, Recall},
-    ops::{attempts, duties, jobs, output, queues, rows, submit},
+    ops::{
+        attempts, duties, jobs, output, queues,
+        retry::{self, Again},
+        rows, submit,
+    },
     platform::{Expect, ObjectKey, Objects, Op, Put, Table, collect, one_chunk},
     wire::submit::JobRequest,
 };
@@ -273,6 +277,45 @@ async fn who_leads_after_waiting_is_waited_for_before_it_knows() {
     later(&world, Duration::from_secs(40)).await;
     assert_eq!(world.live(second).await.len(), 1);
     assert_eq!(world.live(third).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_whose_inputs_change_places_do_not_wait_for_each_other() {
+    let world = World::new().await;
+    let bucket = "b".parse().unwrap();
+    let put = async |key: &str, text: &'static str| {
+        let object = ObjectKey::user(world.project, &bucket, key);
+        world.memory.objects.put(&object, one_chunk(text), Put::default()).await.unwrap();
+    };
+    let submit = async |key: &str| {
+        let stdin = format!(r#"{{"object": "b/{key}"}}"#);
+        let json = format!(r#"{{"image": "a", "stdin": {stdin}, "cache": true}}"#);
+        let job = world.submit(&json).await.id;
+        world.run(job, 1, &[("Stdout", "")]).await;
+        job
+    };
+    put("one", "x").await;
+    put("two", "y").await;
+    let (one, two) = (submit("one").await, submit("two").await);
+    put("one", "y").await;
+    put("two", "x").await;
+    for job in [one, two] {
+        retry::retry(&world.service, world.of(job), Again::default()).await.unwrap();
+    }
+
+    // Each finds that the other has run what it is about to run.
+    for job in [one, two] {
+        duties::perform(&world.service, world.of(job)).await.unwrap();
+    }
+
+    assert!(matches!(
+        world.job(one).await.only_instance().unwrap().recall,
+        Some(Recall::Awaits { .. })
+    ));
+    later(&world, Duration::from_secs(40)).await;
+    for job in [one, two] {
+        assert_eq!(world.live(job).await.len(), 1, "{:?}", world.job(job).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,7 @@ const MOST_ROWS: usize = 1_000;
 pub struct MemoryTable {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    commits: AtomicUsize,
     /// Told of every commit.
     changed: Notify,
 }
@@ -54,7 +58,17 @@ struct Place {
 impl MemoryTable {
     /// A table without rows.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        MemoryTable { clock, state: Mutex::default(), changed: Notify::new() }
+        MemoryTable {
+            clock,
+            state: Mutex::default(),
+            commits: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// How many commits were tried.
+    pub fn commits(&self) -> usize {
+        self.commits.load(Relaxed)
     }
 
     /// Every row that counts, in the order of keys: for a test to look at what
@@ -84,6 +98,7 @@ impl Table for MemoryTable {
     }
 
     async fn commit(&self, ops: Vec<Op>) -> Result<(), TableError> {
+        self.commits.fetch_add(1, Relaxed);
         sound(&ops)?;
         let now = self.clock.now();
         {

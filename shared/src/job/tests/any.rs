@@ -150,7 +150,7 @@ pub fn specs() -> impl Strategy<Value = JobSpec> {
 /// What may be found of an equal.
 pub fn equal(how: u8) -> AttemptEvent {
     match how % 3 {
-        0 => AttemptEvent::Awaits { again_seconds: 5 },
+        0 => AttemptEvent::Awaits { key: "key".to_owned(), again_seconds: 5 },
         1 => AttemptEvent::Leads { key: (how > 9).then(|| "key".to_owned()) },
         _ => AttemptEvent::Recalled(recalled()),
     }

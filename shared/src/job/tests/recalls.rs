@@ -13,6 +13,10 @@ fn leads() -> AttemptEvent {
     AttemptEvent::Leads { key: Some("key".to_owned()) }
 }
 
+fn awaits(again_seconds: u32) -> AttemptEvent {
+    AttemptEvent::Awaits { key: "key".to_owned(), again_seconds }
+}
+
 #[test]
 fn equals_are_looked_for_before_anything_is_claimed() {
     let mut walk = Walk::unresolved(&caching(1));
@@ -51,7 +55,7 @@ fn who_has_decided_to_run_is_given_nothing_any_more() {
     walk.send(0, 0, leads());
     let led = walk.job.clone();
     walk.send(0, 0, AttemptEvent::Recalled(recalled()));
-    walk.send(0, 0, AttemptEvent::Awaits { again_seconds: 5 });
+    walk.send(0, 0, awaits(5));
     assert_eq!(walk.job, led);
     let failed = walk.run(0, 0, 1).job.clone();
     walk.send(0, 0, AttemptEvent::Recalled(recalled()));
@@ -62,9 +66,9 @@ fn who_has_decided_to_run_is_given_nothing_any_more() {
 fn an_equal_under_way_is_looked_at_again_and_not_waited_for_forever() {
     let mut walk = Walk::new(&caching(1).with(|job| job.tasks[0].deadlines.waiting = 100));
     let id = walk.attempt(0, 0, 1);
-    walk.send(0, 0, AttemptEvent::Awaits { again_seconds: 0 });
+    walk.send(0, 0, awaits(0));
     assert_eq!(walk.due(Duty::Recall(id)), Some(1), "never at once");
-    walk.wait(1).send(0, 0, AttemptEvent::Awaits { again_seconds: 60 });
+    walk.wait(1).send(0, 0, awaits(60));
     assert_eq!(walk.due(Duty::Recall(id)), Some(60));
     let Some(Recall::Awaits { looks, .. }) = walk.instance(0, 0).recall else { panic!("it waits") };
     assert_eq!(looks, 2);

@@ -140,6 +140,11 @@ async fn follow(
             let comes = is_live || !is_paused(service, attempt.project, &held).await?;
             Ok(if leads && comes { Found::UnderWay } else { Found::Nobody })
         }
+        // Who waits for another's result may be waited for by that other.
+        (
+            InstanceState::Waiting { .. } | InstanceState::Live(_),
+            Some(Recall::Awaits { key: awaited, .. }),
+        ) if awaited != key => Ok(Found::Nobody),
         // It is about to learn that it leads, though it may have waited before.
         (
             InstanceState::Waiting { .. } | InstanceState::Live(_),

@@ -50,19 +50,20 @@ pub(super) async fn perform(
     let spec = attempts::load_spec(service, &held.job).await?.into_owned();
     let rule = spec.tasks.get(id.task as usize).and_then(|task| task.cache.as_ref());
     let key = key::of(service, attempt, &held.job, &spec).await?;
-    let found = match (rule, &key) {
-        (Some(rule), Some(key)) => lead::find(service, attempt, rule, key).await?,
-        (None, _) | (_, None) => Found::Nobody,
-    };
-    let event = match found {
-        Found::Nobody => AttemptEvent::Leads { key },
-        Found::UnderWay => AttemptEvent::Awaits { again_seconds: pause(held.instance(id)) },
-        Found::Result(taken) => {
-            let from = taken.from();
-            copy::bring_in(service, attempt, *taken).await?;
-            info!(attempt.id = %id, from = %from.attempt, "a result is used again");
-            return Ok(None);
-        }
+    let event = match (rule, key) {
+        (Some(rule), Some(key)) => match lead::find(service, attempt, rule, &key).await? {
+            Found::Nobody => AttemptEvent::Leads { key: Some(key) },
+            Found::UnderWay => {
+                AttemptEvent::Awaits { key, again_seconds: pause(held.instance(id)) }
+            }
+            Found::Result(taken) => {
+                let from = taken.from();
+                copy::bring_in(service, attempt, *taken).await?;
+                info!(attempt.id = %id, from = %from.attempt, "a result is used again");
+                return Ok(None);
+            }
+        },
+        (None, _) | (_, None) => AttemptEvent::Leads { key: None },
     };
     let leads = matches!(event, AttemptEvent::Leads { .. });
     let event = Event::Attempt(id, event);
