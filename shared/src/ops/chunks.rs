@@ -114,9 +114,11 @@ impl Held {
         Claimed { attempt, row: self.job_row.unwrap_or(self.row), job: self.job }
     }
 
-    /// Whether this attempt wants a slot.
+    /// Whether this attempt wants a slot. A chunk may not have been told yet that
+    /// its job stops.
     pub(super) fn wants(&self, attempt: AttemptId) -> bool {
         match &self.chunk {
+            Some(_) if self.job.halt().is_some() => false,
             Some(chunk) => chunk.claims().contains(&attempt),
             None => self.job.claims().contains(&attempt),
         }

@@ -33,6 +33,9 @@ const ALL: &str = "queues";
 /// The queue that every project has.
 const DEFAULT: &str = "default";
 
+/// How often a writer that keeps being overtaken tries again.
+const TRIES: u32 = 20;
+
 /// To here jobs that wait are counted.
 pub const COUNTED: usize = 100;
 
@@ -428,17 +431,21 @@ pub(super) async fn free(
         return Ok(false);
     };
     let leave = Op::Leave { key: rows::slots(key), member };
-    let held = chunks::held(service, AttemptKey { project: key.project, attempt }).await?;
-    let ops = match held {
-        Some(held) if held.is_live(attempt) => return Ok(false),
-        Some(held) => vec![leave, held.renewed(service)],
-        None => vec![leave],
-    };
-    match service.platform.table.commit(ops).await {
-        // Claimed, or changed in another way: the next sweep looks again.
-        Err(TableError::Stale(_)) => Ok(false),
-        freed => Ok(freed.map(|()| true)?),
+    for _ in 0..TRIES {
+        let held = chunks::held(service, AttemptKey { project: key.project, attempt }).await?;
+        let renewed = match held {
+            Some(held) if held.is_live(attempt) => return Ok(false),
+            held => held.map(|held| held.renewed(service)),
+        };
+        let ops = [leave.clone()].into_iter().chain(renewed).collect();
+        match service.platform.table.commit(ops).await {
+            // Claimed, or changed in another way.
+            Err(TableError::Stale(_)) => {}
+            freed => return Ok(freed.map(|()| true)?),
+        }
     }
+    // The next sweep looks again.
+    Ok(false)
 }
 
 /// A page of the queues of all projects, for the sweep.

@@ -435,6 +435,53 @@ async fn a_limit_holds_in_whatever_order_claims_sweeps_and_endings_of_chunks_com
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_a_cancellation_overtakes_leaves_no_slot_behind() {
+    for seed in 1..40 {
+        let mut world = World::new().await;
+        let table = Stepwise::under(&mut world, 40, seed).await;
+        let job = world.submit(r#"{"image": "a", "instances": 300}"#).await;
+        let perform = async || {
+            duties::perform(&world.service, job.key()).await.unwrap();
+            for chunk in chunks::all(&world.service, job.key(), None).await.unwrap() {
+                let key = ChunkKey { job: chunk.job, task: chunk.task, chunk: chunk.chunk };
+                chunks::perform(&world.service, key).await.unwrap();
+            }
+        };
+        let end = async || {
+            for attempt in staged::stored_live(&world.memory.table) {
+                let report = succeeded("by the agent");
+                attempts::report(&world.service, attempt, report).await.unwrap();
+            }
+        };
+        perform().await;
+        perform().await;
+        let dispatching = dispatch::dispatch(&world.service, &table.queue);
+        let cancelling = async {
+            for _ in 0..3 * seed {
+                table.step().await.unwrap();
+            }
+            jobs::cancel(&world.service, job.key()).await.unwrap();
+            perform().await;
+        };
+        let reporting = async {
+            for _ in 0..20 {
+                end().await;
+                table.step().await.unwrap();
+            }
+        };
+        let (dispatched, (), ()) = tokio::join!(dispatching, cancelling, reporting);
+        dispatched.unwrap();
+        end().await;
+        perform().await;
+        perform().await;
+
+        let ended = world.job(job.id).await;
+        assert_eq!(ending(&ended), Some(Ending::Cancelled), "{seed}: {ended:?}");
+        assert_eq!(queues::live(&world.service, &table.queue).await.unwrap(), [""; 0], "{seed}");
+    }
+}
+
 /// How many commits it takes to run so many instances of which each is told
 /// of by itself, as functions that know nothing of each other would, and every
 /// change of a chunk calls for a look at what it owes.
