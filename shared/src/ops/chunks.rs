@@ -79,13 +79,13 @@ impl Held {
         self.chunk.is_none()
     }
 
-    /// Whether equals of this attempt to come are to be looked for now.
-    pub(super) fn recalls(&self, attempt: AttemptId, now: Timestamp) -> bool {
+    /// Whether this is to be done by now.
+    pub(super) fn is_due(&self, duty: Duty, now: Timestamp) -> bool {
         let owed = match &self.chunk {
             Some(chunk) => chunk.owes(),
             None => self.job.owes(),
         };
-        owed.iter().any(|due| due.at <= now && due.duty == Duty::Recall(attempt))
+        owed.iter().any(|due| due.at <= now && due.duty == duty)
     }
 
     /// The change of the row that holds the instance, by an event of its
@@ -428,7 +428,8 @@ pub(super) async fn call_off(
     turns::change(service, key, Box::new(called), None).await.map(|_| ())
 }
 
-/// Does what the chunk calls for now, claims excepted: those are its queue's.
+/// Does what the chunk calls for now, but for claims, which are its queue's, and
+/// for looking at containers, which a sweep does.
 #[instrument(level = "debug", name = "chunk.duties", skip_all, fields(job.id = %key.job.job))]
 pub async fn perform(service: &Service, key: ChunkKey) -> Result<(), Problem> {
     let Some((row, chunk)) = turns::load(service, key).await? else { return Ok(()) };
@@ -491,9 +492,10 @@ async fn perform_one(
             None => Ok(()),
         },
         Duty::Stop(attempt) => duties::stop(service, &known(attempt)).await,
-        Duty::Look(attempt) => duties::observe(service, &known(attempt)).await,
-        // The queue claims, equals were looked for before; the rest a job owes.
+        // The queue claims, a sweep looks, equals were looked for before; the rest
+        // a job owes.
         Duty::Claim(_)
+        | Duty::Look(_)
         | Duty::Recall(_)
         | Duty::Resolve(_)
         | Duty::Spread { .. }

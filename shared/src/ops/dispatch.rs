@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::SignedDuration;
 use tracing::{instrument, warn};
 
 use super::{
@@ -27,6 +28,10 @@ use crate::{
 /// How many claims one call makes before it hands them over, if nobody else
 /// waits for his.
 pub const BATCH: usize = 16;
+
+/// For how long a call begins launches, which a runtime may pace: a sweep comes
+/// each minute, and what else waits to be told of should not wait for longer.
+pub const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why dispatching a queue came to an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -338,20 +343,24 @@ async fn refused(
     duties::forget(service, attempt).await
 }
 
-/// Claims and launches all that the queue lets start now, and waits for the
-/// launches. For hosts that end when the call does.
+/// Claims and launches what the queue lets start now, and waits for the
+/// launches. For hosts that end when the call does: what is not begun within
+/// [`PATIENCE`] is left to the next call.
 pub async fn dispatch(service: &Service, key: &QueueKey) -> Result<(), Problem> {
-    while batch(service, key).await? {}
-    Ok(())
+    dispatch_all(service, vec![key.clone()]).await
 }
 
 /// The same for many queues, a batch of each in turn: so that a long one does
 /// not keep other projects waiting for as long as launches take. What cannot
 /// be done to one queue keeps no other waiting; the first problem is returned.
 pub async fn dispatch_all(service: &Service, queues: Vec<QueueKey>) -> Result<(), Problem> {
+    let clock = &service.platform.clock;
+    let start = clock.now();
     let mut failed = None;
     let mut line = by_turns(queues);
-    while let Some(queue) = line.pop_front() {
+    while clock.now().duration_since(start) < PATIENCE
+        && let Some(queue) = line.pop_front()
+    {
         match batch(service, &queue).await {
             Ok(true) => line.push_back(queue),
             Ok(false) => {}

@@ -16,8 +16,8 @@ use crate::{
     wire::Problem,
 };
 
-/// Does what the job calls for now, but for claims, which are its queue's, and
-/// for telling its caller.
+/// Does what the job calls for now, but for claims, which are its queue's, for
+/// looking at containers, which a sweep does, and for telling its caller.
 ///
 /// One duty's failure does not keep the others waiting; the first is returned,
 /// and whatever failed is still owed.
@@ -86,9 +86,6 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
         Duty::Stop(attempt) => {
             stop(service, &known(job.instance(attempt), attempt_key(attempt))).await
         }
-        Duty::Look(attempt) => {
-            observe(service, &known(job.instance(attempt), attempt_key(attempt))).await
-        }
         Duty::Recall(attempt) => {
             let claimed = recall::perform(service, attempt_key(attempt)).await?;
             seen.claimed.extend(claimed);
@@ -102,8 +99,8 @@ async fn perform_one(service: &Service, seen: &mut Seen, duty: Duty) -> Result<(
         Duty::Purge => purge(service, job).await,
         Duty::Spread { task, .. } => chunks::spread(service, job.key(), task).await,
         Duty::HaltChunk { task, chunk } => chunks::halt(service, job, task, chunk).await,
-        // The queue claims, a chunk folds, `callbacks` tells.
-        Duty::Claim(_) | Duty::Fold | Duty::Tell(_) => Ok(()),
+        // The queue claims, a sweep looks, a chunk folds, `callbacks` tells.
+        Duty::Claim(_) | Duty::Look(_) | Duty::Fold | Duty::Tell(_) => Ok(()),
     }
 }
 
@@ -168,20 +165,32 @@ pub async fn observe(service: &Service, known: &Known) -> Result<(), Problem> {
     settle(service, known.attempt, seen.into_iter().next().unwrap_or(Sighting::Gone)).await
 }
 
-/// The same for several attempts, which are looked at in one go. The first
-/// failure is returned, and keeps no other waiting.
-pub(super) async fn observe_all(service: &Service, known: &[Known]) -> Result<(), Problem> {
+/// The same for several attempts, which are looked at in one go. Gives those
+/// that have been seen to; one that has not keeps no other waiting.
+pub(super) async fn observe_all(
+    service: &Service,
+    known: &[Known],
+) -> Result<Vec<AttemptKey>, Problem> {
     let seen = service.platform.runtime.inspect(known).await?;
-    let mut outcome = Ok(());
-    for (known, sighting) in known.iter().zip(seen) {
-        outcome = outcome.and(settle(service, known.attempt, sighting).await);
+    let mut settled = Vec::with_capacity(known.len());
+    for (Known { attempt, .. }, sighting) in known.iter().zip(seen) {
+        match settle(service, *attempt, sighting).await {
+            Ok(()) => settled.push(*attempt),
+            Err(problem) => {
+                warn!(attempt.id = %attempt.attempt, error = %problem, "an attempt was not seen to");
+            }
+        }
     }
-    outcome
+    Ok(settled)
 }
 
 /// Acts on what was seen of an attempt, if its job, read after that, does not
 /// know better.
 async fn settle(service: &Service, attempt: AttemptKey, sighting: Sighting) -> Result<(), Problem> {
+    // As is most of what is looked at.
+    if sighting == Sighting::Running {
+        return Ok(());
+    }
     let held = chunks::held(service, attempt).await?;
     let Some(held) = held.filter(|held| held.is_live(attempt.attempt)) else {
         return match sighting {

@@ -1,8 +1,10 @@
 //! Finding what was left undone: duties whose time has come, queues that no
 //! message woke, containers that nobody waits for any more.
 
-use futures::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
 
@@ -12,18 +14,21 @@ use super::{
     slots, triggers,
 };
 use crate::{
-    job::{AttemptKey, JobKey},
-    platform::{Index, Key, Query, Row},
+    job::{AttemptKey, Duty, JobKey},
+    platform::{Index, Key, Known, Query, Row},
     service::Service,
     wire::Problem,
 };
 
-/// How many attempts are looked at, and launched, side by side.
-const AT_ONCE: usize = 8;
+/// How many rows, slots and containers are seen to side by side.
+const AT_ONCE: usize = 16;
 
 /// How many attempts the runtime is asked about in one go: as many as ECS tells
 /// of in one answer.
 const LOOKED_AT: usize = 100;
+
+/// Attempts whose containers were just looked at.
+pub type Seen = BTreeSet<AttemptKey>;
 
 /// What there may be to do, as a change of the table tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,42 +90,70 @@ pub async fn next_due(service: &Service, now: Timestamp) -> Result<Option<Timest
     Ok(next)
 }
 
-/// Does every duty that is due, for all jobs, but for telling their callers:
-/// [`super::callbacks::sweep`] does. Without `again`, only what came
-/// due within the last minute, which is what no earlier sweep can have seen.
+/// Does every duty that is due, for all jobs, many side by side, but for telling
+/// their callers: [`super::callbacks::sweep`] does. Without `again`, only what
+/// came due within the last minute, which is what no earlier sweep can have seen.
 #[instrument(level = "debug", name = "sweep.duties", skip_all)]
 pub async fn duties(service: &Service, again: bool) -> Result<(), Problem> {
-    let now = service.platform.clock.now();
-    let since = if again { Timestamp::MIN } else { now - jiff::SignedDuration::from_secs(61) };
-    for partition in rows::due_partitions() {
-        let mut query = Query {
-            from: rows::due_sort(since),
-            to: Some(rows::due_sort(now + jiff::SignedDuration::from_millis(1))),
-            ..Query::index(Index::Due, partition)
-        };
-        loop {
-            let page = service.platform.table.query(&query).await?;
-            for row in &page.rows {
-                // What a row calls for is much, or little.
-                Box::pin(see_to(service, row)).await;
-            }
-            query.cursor = page.cursor;
-            if query.cursor.is_none() {
-                break;
-            }
+    let see_to = |row: Row| async move {
+        // What a row calls for is much, or little.
+        match work(&row) {
+            // Said in the log, duty by duty; what failed is owed still.
+            Some(Wake::Job(job)) => drop(Box::pin(duties::perform(service, job)).await),
+            Some(Wake::Chunk(chunk)) => drop(Box::pin(chunks::perform(service, chunk)).await),
+            Some(Wake::Queue(_) | Wake::Due) | None => see_to(service, &row).await,
+        }
+        Ok(())
+    };
+    due(service, again).try_for_each_concurrent(AT_ONCE, see_to).await
+}
+
+/// Has every job and every chunk woken that has something due, for a host that
+/// sees to them by itself; sees to all else that is due.
+#[instrument(level = "debug", name = "sweep.wake", skip_all)]
+pub async fn wake(service: &Service, again: bool, wake: impl Fn(Wake)) -> Result<(), Problem> {
+    let mut rows = std::pin::pin!(due(service, again));
+    while let Some(row) = rows.try_next().await? {
+        match work(&row) {
+            Some(found) => wake(found),
+            None => see_to(service, &row).await,
         }
     }
     Ok(())
 }
 
-/// Does what a due row calls for. What fails is owed still.
+/// The rows that have something due.
+fn due(service: &Service, again: bool) -> impl Stream<Item = Result<Row, Problem>> {
+    let now = service.platform.clock.now();
+    let since = if again { Timestamp::MIN } else { now - SignedDuration::from_secs(61) };
+    let query = move |partition| Query {
+        from: rows::due_sort(since),
+        to: Some(rows::due_sort(now + SignedDuration::from_millis(1))),
+        ..Query::index(Index::Due, partition)
+    };
+    let found = move |partition| found(service, query(partition));
+    stream::iter(rows::due_partitions()).flat_map(found)
+}
+
+/// All rows that a query finds, page by page.
+fn found(service: &Service, query: Query) -> impl Stream<Item = Result<Row, Problem>> {
+    let pages = stream::try_unfold(Some(query), async |query| {
+        let Some(query) = query else { return Ok::<_, Problem>(None) };
+        let page = service.platform.table.query(&query).await?;
+        let next = page.cursor.map(|cursor| Query { cursor: Some(cursor), ..query });
+        Ok(Some((stream::iter(page.rows).map(Ok), next)))
+    });
+    pages.try_flatten().boxed()
+}
+
+/// Whose duties a due row tells of.
+fn work(row: &Row) -> Option<Wake> {
+    job_of(&row.key).map(Wake::Job).or_else(|| rows::chunk_at(&row.key).map(Wake::Chunk))
+}
+
+/// Does what a due row calls for that is no job's. What fails is owed still.
 async fn see_to(service: &Service, row: &Row) {
-    if let Some(job) = job_of(&row.key) {
-        // Said in the log, duty by duty.
-        let _ = duties::perform(service, job).await;
-    } else if let Some(chunk) = rows::chunk_at(&row.key) {
-        let _ = chunks::perform(service, chunk).await;
-    } else if rows::is_lease(&row.key)
+    if rows::is_lease(&row.key)
         && let Err(problem) = leases::end(service, row).await
     {
         warn!(lease = %row.key, error = %problem, "objects are left that nothing refers to");
@@ -132,15 +165,20 @@ async fn see_to(service: &Service, row: &Row) {
     }
 }
 
-/// Lets every queue start what it can; gives back slots whose attempt is over.
+/// Every queue. Each of their slots is held against its attempt, unless that
+/// was `seen`: of one that is over it is given back, one that is to be looked for
+/// is looked for. Without `seen` the runtime does not answer: nothing is looked
+/// for.
 #[instrument(level = "debug", name = "sweep.queues", skip_all)]
-pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
+pub async fn queues(service: &Service, seen: Option<&Seen>) -> Result<Vec<QueueKey>, Problem> {
     let mut all = Vec::new();
     let mut cursor = None;
     loop {
         let (page, next) = queues::page(service, cursor).await?;
         for key in page {
-            free_slots(service, &key).await?;
+            if let Err(problem) = slots(service, &key, seen).await {
+                warn!(queue.name = %key.name, error = %problem, "a queue's slots were not seen to");
+            }
             all.push(key);
         }
         cursor = next;
@@ -150,45 +188,84 @@ pub async fn queues(service: &Service) -> Result<Vec<QueueKey>, Problem> {
     }
 }
 
-/// Takes ids out of a queue's slots once a strong read of their job says that
-/// they are not live.
-async fn free_slots(service: &Service, key: &QueueKey) -> Result<(), Problem> {
-    for member in queues::live(service, key).await? {
-        let Some(attempt) = slots::attempt(&member) else { continue };
-        if queues::free(service, key, attempt).await? {
-            warn!(attempt.id = %attempt, "a slot was held by an attempt that is not live");
+async fn slots(service: &Service, key: &QueueKey, seen: Option<&Seen>) -> Result<(), Problem> {
+    let members = queues::live(service, key).await?;
+    let attempts = members.iter().filter_map(|member| slots::attempt(member));
+    let attempts = attempts.map(|attempt| AttemptKey { project: key.project, attempt });
+    let unseen = attempts.filter(|attempt| seen.is_none_or(|seen| !seen.contains(attempt)));
+    let looks: Vec<_> = unseen
+        .map(|attempt| {
+            async move {
+            if let Err(problem) = slot(service, key, attempt, seen.is_some()).await {
+                // The next sweep looks again.
+                warn!(attempt.id = %attempt.attempt, error = %problem, "a slot was not seen to");
+            }
+        }.boxed()
+        })
+        .collect();
+    stream::iter(looks).buffer_unordered(AT_ONCE).collect::<()>().await;
+    Ok(())
+}
+
+/// Takes an attempt out of its queue's slots once a strong read of its job says
+/// that it is not live; looks for one that is, if it is time to.
+async fn slot(
+    service: &Service,
+    key: &QueueKey,
+    attempt: AttemptKey,
+    looks: bool,
+) -> Result<(), Problem> {
+    let id = attempt.attempt;
+    let held = chunks::held(service, attempt).await?;
+    let Some(held) = held.filter(|held| held.is_live(id)) else {
+        if queues::free(service, key, id).await? {
+            warn!(attempt.id = %id, "a slot was held by an attempt that is not live");
         }
+        return Ok(());
+    };
+    if looks && held.is_due(Duty::Look(id), service.platform.clock.now()) {
+        duties::observe(service, &duties::known(held.instance(id), attempt)).await?;
     }
     Ok(())
 }
 
 /// Holds every container that the runtime has against its job: ends what
-/// nobody waits for, learns of what ended unseen.
+/// nobody waits for, learns of what ended unseen. Fails if the runtime does not
+/// answer; what is not done to one container keeps no other waiting.
 #[instrument(level = "debug", name = "sweep.containers", skip_all)]
-pub async fn containers(service: &Service) -> Result<(), Problem> {
+pub async fn containers(service: &Service) -> Result<Seen, Problem> {
+    let mut seen = Seen::new();
     for attempts in service.platform.runtime.list().await?.chunks(LOOKED_AT) {
-        let mut known = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            let held = chunks::held(service, *attempt).await?;
-            match held.filter(|held| held.is_live(attempt.attempt)) {
-                Some(held) => {
-                    known.push(duties::known(held.instance(attempt.attempt), *attempt));
-                }
-                None => duties::forget(service, *attempt).await?,
-            }
-        }
+        let looks: Vec<_> =
+            attempts.iter().map(|attempt| container(service, *attempt).boxed()).collect();
+        let known = stream::iter(looks).buffered(AT_ONCE).filter_map(async |known| {
+            // The next sweep finds it again.
+            let warn = |problem| warn!(error = %problem, "a container was not seen to");
+            known.map_err(warn).ok().flatten()
+        });
+        let known: Vec<Known> = known.collect().await;
         if !known.is_empty() {
-            duties::observe_all(service, &known).await?;
+            seen.extend(duties::observe_all(service, &known).await?);
         }
     }
-    Ok(())
+    Ok(seen)
+}
+
+/// What is known of the attempt that has a container; one that is not live has
+/// none from now on.
+async fn container(service: &Service, attempt: AttemptKey) -> Result<Option<Known>, Problem> {
+    let held = chunks::held(service, attempt).await?;
+    if let Some(held) = held.filter(|held| held.is_live(attempt.attempt)) {
+        return Ok(Some(duties::known(held.instance(attempt.attempt), attempt)));
+    }
+    duties::forget(service, attempt).await.map(|()| None)
 }
 
 /// Holds every attempt that has a slot against the runtime: for a host that has
 /// just started, and knows that nobody else is launching anything.
 #[instrument(level = "debug", name = "sweep.adopt", skip_all)]
 pub async fn adopt(service: &Service) -> Result<(), Problem> {
-    for key in queues(service).await? {
+    for key in queues(service, None).await? {
         let members = queues::live(service, &key).await?;
         let attempts = members.iter().filter_map(|member| slots::attempt(member));
         let looks: Vec<_> = attempts
@@ -206,9 +283,14 @@ pub async fn adopt(service: &Service) -> Result<(), Problem> {
     Ok(())
 }
 
-/// All of it, for hosts that end when the call does.
+/// All of it, for hosts that end when the call does. What cannot be done of it
+/// keeps nothing else waiting; the first problem is returned.
 pub async fn sweep(service: &Service) -> Result<(), Problem> {
-    containers(service).await?;
-    duties(service, true).await?;
-    dispatch::dispatch_all(service, queues(service).await?).await
+    let seen = containers(service).await;
+    let starting = async {
+        let queues = queues(service, seen.as_ref().ok()).await?;
+        dispatch::dispatch_all(service, queues).await
+    };
+    let (done, started) = futures::join!(duties(service, true), starting);
+    seen.map(|_| ()).and(done).and(started)
 }

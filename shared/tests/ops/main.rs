@@ -21,6 +21,7 @@ mod slots;
 mod sources;
 mod specs;
 mod staged;
+mod sweeps;
 mod together;
 mod triggers;
 mod weights;

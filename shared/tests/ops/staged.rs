@@ -369,7 +369,7 @@ async fn a_limit_holds_in_whatever_order_claims_sweeps_and_endings_come() {
         };
         let sweeping = async {
             for _ in 0..8 {
-                sweep::queues(&world.service).await.unwrap();
+                sweep::queues(&world.service, None).await.unwrap();
             }
         };
         let ending = async || {

@@ -52,8 +52,8 @@ pub fn start(service: &Service, feed: Feed, local: Local, objects: &Arc<FileObje
     let dispatching = Arc::clone(&dispatcher);
     tasks.spawn(dispatching.run(service.clone(), room, tasks.clone(), stop.clone()));
     let sweeping = Arc::clone(&sweeper);
-    let (queues, callbacks) = (Arc::clone(&dispatcher), Arc::clone(&teller));
-    tasks.spawn(sweeping.run(service.clone(), queues, callbacks, stop.clone()));
+    let (queues, jobs) = (Arc::clone(&dispatcher), Arc::clone(&performer));
+    tasks.spawn(sweeping.run(service.clone(), queues, jobs, Arc::clone(&teller), stop.clone()));
     tasks.spawn(observe(service.clone(), deaths, tasks.clone(), stop.clone()));
     tasks.spawn(herald::run(service.clone(), Arc::clone(objects), stop.clone()));
     let woken = Woken { performer, teller, dispatcher, sweeper };

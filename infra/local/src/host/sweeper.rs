@@ -10,6 +10,7 @@ use std::{
 };
 
 use deliver_callback::DeliverCallback;
+use dispatch_jobs::DispatchJobs;
 use jiff::Timestamp;
 use shared::{
     ops::{
@@ -61,6 +62,7 @@ impl Sweeper {
         self: Arc<Self>,
         service: Service,
         dispatcher: Arc<Dispatcher>,
+        performer: Arc<Performer<DispatchJobs>>,
         teller: Arc<Performer<DeliverCallback>>,
         stop: CancellationToken,
     ) {
@@ -79,7 +81,8 @@ impl Sweeper {
                 () = self.sooner.notified() => false,
             };
             let whole = whole || self.all.swap(false, Ordering::Relaxed);
-            if let Err(problem) = sweep_once(&service, &dispatcher, &teller, whole).await {
+            let swept = sweep_once(&service, &dispatcher, &performer, &teller, whole).await;
+            if let Err(problem) = swept {
                 warn!(error = %problem, "a sweep was cut short");
             }
         }
@@ -103,19 +106,22 @@ impl Sweeper {
     }
 }
 
+/// What takes long is left to others, so that nothing that is due waits for it.
 async fn sweep_once(
     service: &Service,
     dispatcher: &Dispatcher,
+    performer: &Arc<Performer<DispatchJobs>>,
     teller: &Arc<Performer<DeliverCallback>>,
     whole: bool,
 ) -> Result<(), Problem> {
-    if whole {
-        sweep::containers(service).await?;
+    let told = callbacks::due(service).await;
+    let told = told.map(|jobs| jobs.into_iter().for_each(|job| teller.wake(Wake::Job(job))));
+    let woken = sweep::wake(service, whole, |wake| performer.wake(wake)).await;
+    if !whole {
+        return told.and(woken);
     }
-    callbacks::due(service).await?.into_iter().for_each(|job| teller.wake(Wake::Job(job)));
-    sweep::duties(service, whole).await?;
-    if whole {
-        sweep::queues(service).await?.into_iter().for_each(|queue| dispatcher.wake(queue));
-    }
-    Ok(())
+    let seen = sweep::containers(service).await;
+    let queues = sweep::queues(service, seen.as_ref().ok()).await;
+    let queues = queues.map(|queues| queues.into_iter().for_each(|queue| dispatcher.wake(queue)));
+    told.and(woken).and(seen.map(|_| ())).and(queues)
 }

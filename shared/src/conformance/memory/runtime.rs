@@ -2,8 +2,9 @@
 //! watches it plays what would run in them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -42,6 +43,10 @@ struct State {
     reserved: BTreeMap<AttemptKey, Resources>,
     containers: BTreeMap<AttemptKey, Container>,
     watching: Vec<mpsc::UnboundedSender<Happening>>,
+    /// Containers that cannot be removed.
+    stuck: BTreeSet<AttemptKey>,
+    launch_takes: Duration,
+    looks: usize,
 }
 
 struct Container {
@@ -132,6 +137,21 @@ impl MemoryRuntime {
         self.freed.send_modify(|times| *times += 1);
     }
 
+    /// From now on the container cannot be removed.
+    pub fn hold_fast(&self, attempt: AttemptKey) {
+        self.state().stuck.insert(attempt);
+    }
+
+    /// From now on every launch takes so long.
+    pub fn slow_down(&self, launch_takes: Duration) {
+        self.state().launch_takes = launch_takes;
+    }
+
+    /// How often it was asked about containers, about however many at once.
+    pub fn looks(&self) -> usize {
+        self.state().looks
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,7 +194,8 @@ impl State {
 impl Runtime for MemoryRuntime {
     /// Every named image is there, with an entrypoint and a command, except
     /// where the name starts with `missing/`, `denied/` (unless there are
-    /// credentials), `unusable/` or `away/`. None is there by id alone.
+    /// credentials), `unusable/` or `away/`; of those in `silent/` it is never
+    /// known. None is there by id alone.
     async fn resolve(
         &self,
         _: ProjectId,
@@ -194,6 +215,7 @@ impl Runtime for MemoryRuntime {
             Some("away") => {
                 return Err(ResolveError::Unavailable("the registry is away".into()));
             }
+            Some("silent") => std::future::pending().await,
             _ => {}
         }
         let digest = HEXLOWER.encode(&Sha256::digest(name.as_bytes()));
@@ -214,6 +236,10 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn launch(&self, launch: &Launch) -> Result<Launched, RuntimeError> {
+        let takes = self.state().launch_takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         let mut state = self.state();
         if !state.containers.contains_key(&launch.attempt) {
             let (launch, sighting) = (launch.clone(), Sighting::Running);
@@ -240,7 +266,8 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn inspect(&self, attempts: &[Known]) -> Result<Vec<Sighting>, RuntimeError> {
-        let state = self.state();
+        let mut state = self.state();
+        state.looks += 1;
         let sighting = |known: &Known| {
             state
                 .containers
@@ -255,6 +282,9 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn forget(&self, attempt: AttemptKey) -> Result<(), RuntimeError> {
+        if self.state().stuck.contains(&attempt) {
+            return Err(RuntimeError::Unavailable("it cannot be removed".into()));
+        }
         self.lose(attempt);
         Ok(())
     }

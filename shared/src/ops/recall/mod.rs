@@ -23,7 +23,7 @@ use tracing::{info, instrument};
 use self::lead::Found;
 use super::{attempts, chunks, dispatch, record};
 use crate::{
-    job::{AttemptEvent, AttemptKey, Event, Instance, Job, Recall},
+    job::{AttemptEvent, AttemptKey, Duty, Event, Instance, Job, Recall},
     service::Service,
     wire::Problem,
 };
@@ -44,7 +44,7 @@ pub(super) async fn perform(
     let Some(held) = chunks::held(service, attempt).await? else { return Ok(None) };
     // A part of a wide task may not have been told yet that its job stops.
     let stops = held.job.halt().is_some();
-    if stops || !held.recalls(id, service.platform.clock.now()) {
+    if stops || !held.is_due(Duty::Recall(id), service.platform.clock.now()) {
         return Ok(None);
     }
     let spec = attempts::load_spec(service, &held.job).await?.into_owned();
