@@ -35,6 +35,13 @@ pub struct ChunkEntry {
     pub spent: Spent,
 }
 
+impl ChunkEntry {
+    /// Whether instances of the chunk wait, as far as is known here.
+    pub(super) fn waits(&self) -> bool {
+        self.spread && self.counts.waiting > 0
+    }
+}
+
 impl Members {
     /// How all instances stand, as far as is known here.
     pub fn counts(&self) -> Counts {

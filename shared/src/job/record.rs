@@ -299,16 +299,21 @@ impl Job {
         live
     }
 
-    /// Whether instances wait for a slot that chunks hold, as far as is known
+    /// The tasks that have instances which wait in chunks, as far as is known
     /// here.
-    pub fn waits_in_chunks(&self) -> bool {
-        self.waiting_in_chunks().next().is_some()
+    pub fn waiting_in_chunks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks
+            .iter()
+            .filter(|task| task.is_open() && task.chunks().iter().any(ChunkEntry::waits))
     }
 
-    /// The tasks of which that is so.
-    pub fn waiting_in_chunks(&self) -> impl Iterator<Item = &Task> {
-        let waits = |chunk: &ChunkEntry| chunk.spread && chunk.counts.waiting > 0;
-        self.tasks.iter().filter(move |task| task.is_open() && task.chunks().iter().any(waits))
+    /// The first of those chunks: the places of its task and of itself.
+    pub fn waiting_chunk(&self) -> Option<(u32, u32)> {
+        let open = (0..).zip(&self.tasks).filter(|(_, task)| task.is_open());
+        open.into_iter().find_map(|(place, task)| {
+            let (chunk, _) = (0..).zip(task.chunks()).find(|(_, chunk)| chunk.waits())?;
+            Some((place, chunk))
+        })
     }
 
     /// The instance that an attempt is of, if the record holds it.

@@ -10,7 +10,7 @@ use super::{
     chunks, dispatch,
     queues::{self, Queue},
     record::{self, Recorded},
-    rows::{self, QueueKey},
+    rows::{self, ChunkKey, QueueKey},
     slots,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 /// How many rows one list request walks at most.
 const ROWS_WALKED: usize = 1_000;
 
-/// How far back a listing goes, in months.
+/// How far back a listing goes, in months: twice as far as what is over is kept.
 const MONTHS: i32 = 24;
 
 /// The job; another project's is not found.
@@ -68,22 +68,33 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
     if live > 0 || job.halt().is_some() {
         return Ok(None);
     }
-    if job.claims().is_empty() && !job.waits_in_chunks() {
-        let open = |state| matches!(state, TaskState::Ready | TaskState::Running);
-        let wanted = job.tasks.iter().any(|task| {
-            let image = &job.images[task.image as usize].state;
-            open(task.state) && matches!(image, ImageState::Wanted { .. })
-        });
-        let paused = job.tasks.iter().flat_map(Task::instances).any(|instance| {
-            matches!(instance.state, InstanceState::Waiting { not_before: Some(_), .. })
-        });
-        let equal = job.tasks.iter().any(|task| open(task.state) && awaits_equal(task));
-        return match (wanted, equal, paused) {
-            (true, _, _) => alone("image"),
-            (false, true, _) => alone("cache"),
-            (false, false, true) => alone("retry_pause"),
-            (false, false, false) => alone("dependency"),
+    let claims = !job.claims().is_empty();
+    let part = if claims { None } else { waiting_part(service, job).await? };
+    if part.as_ref().is_some_and(|part| part.counts().live > 0) {
+        return Ok(None);
+    }
+    if !claims && part.as_ref().is_none_or(|part| part.claims().is_empty()) {
+        let open = |task: &&Task| matches!(task.state, TaskState::Ready | TaskState::Running);
+        let is_wanted = |task: &Task| {
+            matches!(job.images[task.image as usize].state, ImageState::Wanted { .. })
         };
+        let inline = job.tasks.iter().flat_map(|task| {
+            let caches = task.caches && open(&task);
+            task.instances().iter().map(move |instance| (caches, instance))
+        });
+        let apart = part
+            .iter()
+            .flat_map(|part| part.instances.iter().map(|instance| (part.caches, instance)));
+        let waiting: Vec<_> = inline.chain(apart).collect();
+        return alone(if job.tasks.iter().filter(open).any(is_wanted) {
+            "image"
+        } else if waiting.iter().any(|(caches, instance)| *caches && awaits_equal(instance)) {
+            "cache"
+        } else if waiting.iter().any(|(_, instance)| is_in_pause(instance)) {
+            "retry_pause"
+        } else {
+            "dependency"
+        });
     }
     let key = QueueKey::of(job);
     let Some((_, queue)) = queues::load(service, &key).await? else { return alone("queue_paused") };
@@ -97,14 +108,25 @@ async fn waiting_for(service: &Service, job: &Job) -> Result<Option<WaitingView>
     Ok(Some(WaitingView { reason, position: Some(position(service, job).await?) }))
 }
 
-/// Whether instances of the task wait for their equals, as far as its job's
-/// record knows.
-fn awaits_equal(task: &Task) -> bool {
-    let waits = |instance: &Instance| {
-        let is_free = matches!(instance.state, InstanceState::Waiting { not_before: None, .. });
-        is_free && !matches!(instance.recall, Some(Recall::Leads { .. }))
-    };
-    task.caches && task.instances().iter().any(waits)
+/// The first part of a wide task that has something waiting, as far as the
+/// record of its job knows.
+async fn waiting_part(service: &Service, job: &Job) -> Result<Option<Chunk>, Problem> {
+    match job.waiting_chunk() {
+        Some((task, chunk)) => {
+            chunks::load(service, ChunkKey { job: job.key(), task, chunk }).await
+        }
+        None => Ok(None),
+    }
+}
+
+/// Whether it is not known yet that the instance has no equal.
+fn awaits_equal(instance: &Instance) -> bool {
+    let is_free = matches!(instance.state, InstanceState::Waiting { not_before: None, .. });
+    is_free && !matches!(instance.recall, Some(Recall::Leads { .. }))
+}
+
+fn is_in_pause(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Waiting { not_before: Some(_), .. })
 }
 
 /// Whether the queue has no slot for the job, or for the one that is first.
@@ -260,9 +282,9 @@ pub async fn count(service: &Service, project: ProjectId, most: usize) -> Result
     Ok(count)
 }
 
-/// The queries that a listing walks: one partition a month, newest first, back
-/// to the project's beginning; or, of open jobs, back to where all have a mark,
-/// and then the index.
+/// The queries that a listing walks: one partition a month, newest first, as far
+/// back as a listing goes; or, of open jobs, back to where all have a mark, and
+/// then the index.
 struct Partitions {
     project: ProjectId,
     next: Option<Timestamp>,

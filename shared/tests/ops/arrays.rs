@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use shared::{
+    agent::Report,
     conformance::memory::{Memory, World},
-    job::{AttemptKey, Cause, Counts, Ending, Event, Job, JobId},
+    job::{AttemptKey, Cause, Counts, Ending, Event, Exit, Job, JobId},
     ops::{
         attempts, chunks, dispatch, duties, jobs,
         queues::{self, QueueChange},
@@ -480,6 +481,36 @@ async fn a_claim_that_a_cancellation_overtakes_leaves_no_slot_behind() {
         assert_eq!(ending(&ended), Some(Ending::Cancelled), "{seed}: {ended:?}");
         assert_eq!(queues::live(&world.service, &table.queue).await.unwrap(), [""; 0], "{seed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wide_job_says_what_its_instances_wait_for() {
+    let world = World::new().await;
+    limit(&world, 131).await;
+    let reason = async |job: &Job| {
+        let job = world.job(job.id).await;
+        let view = jobs::view(&world.service, &job).await.unwrap();
+        view.waiting_for.map(|waiting| waiting.reason)
+    };
+    let retry = r#"{"max_attempts": 2, "delay_seconds": 600}"#;
+    let json = format!(r#"{{"image": "a", "instances": 131, "retry": {retry}}}"#);
+    let job = world.submit(&json).await;
+    world.settle().await;
+    assert_eq!(reason(&job).await, None);
+    let second = world.submit(r#"{"image": "a", "instances": 131}"#).await;
+    world.settle().await;
+    assert_eq!(reason(&second).await, Some("queue_limit"));
+    for attempt in world.live(job.id).await {
+        attempts::read_plan(&world.service, attempt).await.unwrap();
+        let report = Report { exit: Some(Exit::Code(1)), ..succeeded("not so") };
+        attempts::report(&world.service, attempt, report).await.unwrap();
+        world.memory.runtime.exit(attempt, 1, false);
+    }
+    // The job learns of its parts a little later.
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    world.settle().await;
+    assert_eq!(reason(&job).await, Some("retry_pause"));
+    assert_eq!(reason(&second).await, None);
 }
 
 /// How many commits it takes to run so many instances of which each is told

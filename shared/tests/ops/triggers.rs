@@ -12,7 +12,7 @@ use shared::{
         templates::{self, Draft},
         triggers::{self, ObjectCreated, Standing},
     },
-    platform::{Clock, Table},
+    platform::{Clock, Expect, Op, Table, Wanted},
     service::Limits,
     wire::triggers::TriggerRequest,
 };
@@ -121,6 +121,23 @@ async fn a_trigger_that_is_off_or_gone_does_nothing() {
     triggers::delete(&world.service, world.project, &name()).await.unwrap();
     pass(&world, 120).await;
     assert_eq!(jobs(&world).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_has_nothing_of_one_of_its_name_that_was_removed_while_it_fired() {
+    let world = World::new().await;
+    template(&world, json!({"image": "a"})).await;
+    trigger(&world, every("0 * * * *")).await;
+    pass(&world, 61).await;
+    assert!(standing(&world).await.fired.is_some());
+    let noted = rows::firing(world.project, &name());
+    let row = world.memory.table.get(&noted).await.unwrap().unwrap();
+    triggers::delete(&world.service, world.project, &name()).await.unwrap();
+    // Whoever fires it has made the job, and comes to write that down.
+    let late = Wanted { body: row.body, marks: row.marks, expires_at: row.expires_at };
+    world.memory.table.commit(vec![Op::Put(noted, Expect::Anything, late)]).await.unwrap();
+    trigger(&world, every("30 * * * *")).await;
+    assert_eq!(standing(&world).await.fired, None);
 }
 
 #[tokio::test(start_paused = true)]

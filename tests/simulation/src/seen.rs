@@ -81,6 +81,10 @@ counted! {
     timed_out,
     /// Jobs whose time was up.
     expired,
+    /// Jobs that were run once more after they had ended.
+    reopened,
+    /// Queues that were paused.
+    paused,
 }
 
 impl Seen {
@@ -92,6 +96,7 @@ impl Seen {
         let removes = before.deleted_at.is_none() && after.deleted_at.is_some();
         let is_over = before.expiry() <= after.deleted_at;
         self.removed += usize::from(removes);
+        self.reopened += usize::from(after.run > before.run);
         self.expired += usize::from(removes && before.expiry().is_some() && is_over);
         if before.ending().is_none() {
             match after.ending() {

@@ -86,6 +86,10 @@ pub struct Put {
     #[arg(long, value_name = "MIB", value_parser = values::mebibytes)]
     default_memory: Option<u32>,
 
+    /// A container whose job does not say has what it would have without a queue
+    #[arg(long, conflicts_with_all = ["default_cpu", "default_memory"])]
+    no_defaults: bool,
+
     /// Who is told of its jobs, where they do not say otherwise: an address, or
     /// JSON such as `{"url": "https://example.com/hook"}`, or a file of it;
     /// `no` for nobody
@@ -120,12 +124,10 @@ impl Put {
         let lifted = |measure| self.unlimited.contains(&measure).then_some(Value::Null);
         set("cpu_limit", self.cpu.map(Value::from).or_else(|| lifted(Measure::Cpu)));
         set("memory_limit_mib", self.memory.map(Value::from).or_else(|| lifted(Measure::Memory)));
-        if self.default_cpu.is_some() || self.default_memory.is_some() {
-            set(
-                "resources",
-                Some(json!({ "cpu": self.default_cpu, "memory_mib": self.default_memory })),
-            );
-        }
+        let given = self.default_cpu.is_some() || self.default_memory.is_some();
+        let given =
+            given.then(|| json!({ "cpu": self.default_cpu, "memory_mib": self.default_memory }));
+        set("resources", given.or_else(|| self.no_defaults.then_some(Value::Null)));
         set("callback", self.callback.clone());
         set("paused", (self.pause || self.resume).then(|| self.pause.into()));
         body

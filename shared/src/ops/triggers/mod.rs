@@ -129,6 +129,12 @@ pub async fn put(
         let Draft { enabled, on, .. } = &trigger.draft;
         let expect = row.as_ref().map_or(Expect::Absent, |row| Expect::Version(row.version));
         let mut ops = vec![Op::Put(key.clone(), expect, rows::plain(&trigger))];
+        if found.is_none() {
+            // Of one of this name that was removed while it fired.
+            let told =
+                [rows::firing(project, &trigger.name), rows::misfire(project, &trigger.name)];
+            ops.extend(told.map(|key| Op::Delete(key, Expect::Anything)));
+        }
         let same = found.as_ref().is_some_and(|found| found.draft.on == *on);
         match on {
             // What is due, or nearly, is not passed over because of a new template.

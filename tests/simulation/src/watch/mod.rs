@@ -277,7 +277,9 @@ impl Account {
                 Op::Put(key, _, wanted) => {
                     if let Some(queue) = queue_of(key) {
                         let settings = serde_json::from_slice(&wanted.body);
-                        let settings = settings.map_err(|error| format!("{key}: {error}"))?;
+                        let settings: Queue =
+                            settings.map_err(|error| format!("{key}: {error}"))?;
+                        self.seen.paused += usize::from(settings.paused);
                         self.queues.entry(queue).or_default().push((now, settings));
                     }
                 }

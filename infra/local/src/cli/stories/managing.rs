@@ -144,6 +144,8 @@ async fn queues_are_listed_and_changed() {
     let resources = json!({"cpu": 1.0, "memory_mib": 2048});
     let expected = json!({"cpu_limit": 2.5, "memory_limit_mib": null, "resources": resources});
     assert_eq!(body, expected);
+    fake.command(&["queues", "put", "gpu", "--no-defaults"]).await.code();
+    assert_eq!(fake.books().bodies.last().unwrap(), r#"{"resources":null}"#);
     for (word, paused) in [("pause", true), ("resume", false)] {
         fake.command(&["queues", word, "gpu"]).await.code();
         let expected = format!(r#"{{"paused":{paused}}}"#);
