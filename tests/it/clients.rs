@@ -24,7 +24,7 @@ macro_rules! clients {
 
 clients! {
     docker: alibaba_ehpc, huawei_ims, native, tencent_batch, tencent_ci, ucloud_ugc;
-    process: crowd, native;
+    process: cross_reading, crowd, native;
 }
 
 /// In a deployment, where each dialect has a URL of its own.

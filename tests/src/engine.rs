@@ -114,7 +114,11 @@ pub(crate) fn clear(data: &Path) {
         let force = ["rm", "--force", "--volumes"].into_iter();
         docker(&force.chain(left.iter().map(String::as_str)).collect::<Vec<_>>());
     }
-    docker(&["network", "prune", "--force", "--filter", &label]);
+    // Not pruned: an engine does that for one caller at a time.
+    let networks = docker(&["network", "ls", "--quiet", "--filter", &label]);
+    for network in String::from_utf8_lossy(&networks.stdout).lines() {
+        docker(&["network", "rm", network]);
+    }
 }
 
 fn docker(arguments: &[&str]) -> Output {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tracing::instrument;
+use tracing::{instrument, warn};
 
 pub use super::plan::{read_inputs, read_plan};
 use super::{
@@ -193,6 +193,8 @@ pub async fn end_unreported(
     cause: Cause,
     message: Option<String>,
 ) -> Result<(), Problem> {
+    let why = message.as_deref().unwrap_or_default();
+    warn!(attempt.id = %attempt.attempt, cause = cause.word(), why, "nobody reported its end");
     let record = AttemptRecord {
         v: 1,
         id: attempt.attempt,

@@ -16,17 +16,14 @@ use bollard::{
     Docker,
     errors::Error,
     models::NetworkCreateRequest,
-    query_parameters::{InspectNetworkOptions, PruneNetworksOptionsBuilder},
+    query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder},
 };
 use sha2::{Digest, Sha256};
 use shared::job::{Network, ProjectId};
 use tokio::{process::Command, sync::OnceCell};
 use tracing::{info, warn};
 
-use super::{
-    container::{self, INSTANCE},
-    fault,
-};
+use super::{container::INSTANCE, fault};
 use crate::runtime::keyed::{Keyed, guard};
 
 /// What every bridge of ours is called first, for the packet filter to match.
@@ -93,8 +90,7 @@ impl Networks {
 
     async fn make(&self, project: ProjectId) -> Result<(), Error> {
         match self.create(project).await {
-            // Engines have address ranges for some thirty networks: those of
-            // projects that run nothing now are given up.
+            // Engines have address ranges for some thirty networks.
             Err(error) if is_exhausted(&error) => {
                 self.prune().await?;
                 self.create(project).await
@@ -123,10 +119,16 @@ impl Networks {
         }
     }
 
+    /// Removes the networks of projects that run nothing now, also those of other
+    /// servers: one that is gone has no more use for them, and one that is not
+    /// makes them again. One by one, as an engine prunes for one caller at a time.
     async fn prune(&self) -> Result<(), Error> {
-        let filters = container::of_instance(&self.instance);
-        let options = PruneNetworksOptionsBuilder::new().filters(&filters).build();
-        self.engine.prune_networks(Some(options)).await?;
+        let ours = HashMap::from([("label".to_owned(), vec![INSTANCE.to_owned()])]);
+        let options = ListNetworksOptionsBuilder::new().filters(&ours).build();
+        for network in self.engine.list_networks(Some(options)).await? {
+            // One that is in use is refused.
+            let _ = self.engine.remove_network(&network.name.unwrap_or_default()).await;
+        }
         guard(&self.made).clear();
         Ok(())
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bollard::{
     Docker, body_full,
     query_parameters::{
-        CreateImageOptionsBuilder, ListContainersOptionsBuilder, PruneNetworksOptionsBuilder,
+        CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
         RemoveContainerOptionsBuilder,
     },
 };
@@ -133,8 +133,11 @@ async fn sweep(engine: &Docker, instance: &str) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let _ = engine.remove_container(&found.id.unwrap_or_default(), Some(options)).await;
     }
-    let options = PruneNetworksOptionsBuilder::new().filters(&filters).build();
-    let _ = engine.prune_networks(Some(options)).await;
+    // Not pruned: an engine does that for one caller at a time.
+    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    for found in engine.list_networks(Some(options)).await.unwrap_or_default() {
+        let _ = engine.remove_network(&found.name.unwrap_or_default()).await;
+    }
 }
 
 async fn ensure_image(engine: &Docker) {
