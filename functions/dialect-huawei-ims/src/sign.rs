@@ -22,9 +22,16 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 /// What stands for the hash of a body that was not signed.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
+/// What comes with a signature by temporary keys.
+const TOKEN: &str = "x-security-token";
+
 /// The key that signed the request.
 pub fn signer(service: &Service, sent: &Sent, header: &str) -> Result<AccessKeyId, Fault> {
     let fail = |why: &'static str| Err(Fault::Unauthenticated(why));
+    // Whoever sends one counts on its being checked, and on its end.
+    if sent.headers.contains_key(TOKEN) {
+        return fail("temporary keys are not taken: X-Security-Token has no meaning here");
+    }
     let Some(signature) = Signature::read(header) else {
         return fail("the Authorization header is not of SDK-HMAC-SHA256");
     };

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 use shared::{
-    job::{JobSpec, Name, Origin},
+    job::{Destination, JobSpec, Name, Origin},
     ops::templates::{Parameter, ParameterType, Template},
     wire::submit::check_object_key,
 };
@@ -208,5 +208,18 @@ fn check(operation: &Fields) -> Result<(), Fault> {
     if key.ends_with('/') {
         return Err(Fault::argument("Operation.Output.Object", "it is the key of one object"));
     }
+    check_literal("Operation.Output.Object", key)?;
     Ok(check_object_key("Operation.Output.Object", key)?)
+}
+
+/// Refuses what we would fill in where results are put: here it stands for
+/// itself, and the object would have another name than the one that is told.
+fn check_literal(name: &str, key: &str) -> Result<(), Fault> {
+    let filled = [Destination::JOB, Destination::INSTANCE];
+    match filled.into_iter().find(|word| key.contains(word)) {
+        None => Ok(()),
+        Some(word) => {
+            Err(Fault::argument(name, &format!("no object can have `{word}` in its name")))
+        }
+    }
 }

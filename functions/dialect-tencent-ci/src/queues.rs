@@ -1,8 +1,9 @@
 //! Queues: listed, named, paused, and told whom to tell.
 //!
 //! Each service has one in each bucket, which is shown as if it was there, and is
-//! made once a job waits in it or something is said of it. A queue of the project that is no bucket's can be named by its id all
-//! the same: a job of any API waits in one.
+//! made once a job waits in it or something is said of it. A queue of the
+//! project that is no bucket's can be named by its id all the same: a job of any
+//! API waits in one. What another API keeps with it is not ours to replace.
 
 use std::collections::HashMap;
 

@@ -7,12 +7,12 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use shared::{
     auth::{
-        self, Identity,
+        self, AccessToken, Identity,
         signing::{hex, hmac_sha1, same, sha1_hex, unreserved},
     },
     job::AccessKeyId,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The most names in a list: each is followed by its value, which may be long.
 const MOST_LISTED: usize = 100;
+
+/// The header that carries the token of temporary credentials.
+const TOKEN: &str = "x-ci-security-token";
 
 /// What a request says of its signature.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +65,7 @@ pub fn identity<'s>(
     place: &Place,
 ) -> impl Future<Output = Result<Identity, Fault>> + Send + use<'s> {
     let (checked, bucket) = (checked(service, request, place), place.bucket.clone());
+    let tokens: Vec<HeaderValue> = request.headers.get_all(TOKEN).iter().cloned().collect();
     async move {
         let (key, covers) = checked?;
         let Some(covers) = covers else {
@@ -75,6 +79,10 @@ pub fn identity<'s>(
             ));
         };
         let who = auth::verified(service, key, API).await?;
+        if !tokens.iter().all(|token| token.is_empty() || is_token_of(service, key, token)) {
+            let message = "The security token is not a valid one of this key.";
+            return Err(Fault::forbidden("AccessDenied", message));
+        }
         match covers {
             Covers::Bucket => Ok(who),
             Covers::NoBucket { tag, until } => {
@@ -106,6 +114,13 @@ enum Covers {
 
 fn unknown_key() -> Fault {
     Fault::forbidden("InvalidAccessKeyId", "The access key id does not exist in our records.")
+}
+
+fn is_token_of(service: &Service, key: AccessKeyId, token: &HeaderValue) -> bool {
+    let text = token.to_str().ok();
+    let opened = text.and_then(|text| AccessToken::open(text, &service.keyring));
+    let now = service.platform.clock.now();
+    opened.is_some_and(|token| token.key == key && now < token.expires_at)
 }
 
 /// The key that the request names, and what its signature covers if it is that

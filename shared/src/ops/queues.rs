@@ -88,7 +88,8 @@ pub struct QueueChange {
     /// Who is told of its jobs.
     pub callback: CallbackChoice,
     /// Whether a callback that it says keeps the secrets and the events of the
-    /// one before: for APIs that have no words for them.
+    /// one before, and what another API has said stays: for APIs that have no
+    /// words for them.
     pub keeps_unsaid: bool,
     /// What a client of another API says of it.
     pub origin: Option<Origin>,
@@ -109,6 +110,18 @@ impl<T: Copy> Setting<T> {
             None => before,
             Some(Setting::To(value)) => Some(value),
             Some(Setting::Lifted) => None,
+        }
+    }
+}
+
+impl QueueChange {
+    /// What is said of a queue of which that was said before.
+    fn origin_over(&self, before: Option<Origin>) -> Option<Origin> {
+        match (&self.origin, before) {
+            (Some(said), Some(before)) if self.keeps_unsaid && before.api != said.api => {
+                Some(before)
+            }
+            (said, before) => said.clone().or(before),
         }
     }
 }
@@ -160,7 +173,7 @@ impl Queue {
             cpu_millis: Setting::over(change.cpu_millis, self.cpu_millis),
             memory_mib: Setting::over(change.memory_mib, self.memory_mib),
             resources: Setting::over(change.resources, self.resources),
-            origin: change.origin.clone().or(self.origin),
+            origin: change.origin_over(self.origin),
             ..self
         }
     }

@@ -170,6 +170,46 @@ async fn a_token_is_good_for_a_day_and_as_long_as_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_a_token_for_the_project_opens_what_is_the_projects() {
+    let world = World::new().await;
+    let job = world.submit(r#"{"image": "a"}"#).await.id.hex();
+    for (scope, is_of_project) in [
+        (json!({"project": {"id": world.project}}), true),
+        (json!({"domain": {"name": "d"}}), false),
+        (json!("unscoped"), false),
+    ] {
+        let answer = token_for(&world, scope).await.expect(201);
+        let token = answer.header("x-subject-token").unwrap();
+        let by = |path: &str| ask(&world, path).header("x-auth-token", token);
+        for (method, path, status) in [
+            (Method::GET, format!("/v1/{}/jobs/{job}", world.project), 200),
+            (Method::GET, format!("/v1/cloudimages/job/{job}"), 200),
+            (Method::POST, "/v2/cloudimages/action".to_owned(), 400),
+        ] {
+            let answer = by(&path).method(method).speak(&HuaweiIms).await;
+            if is_of_project {
+                let _ = answer.expect(status);
+            } else {
+                refused(&answer, 401, "APIGW.0301");
+                assert!(answer.text().contains("is not for a project"), "{}", answer.text());
+            }
+        }
+        for path in ["/v3/auth/tokens", "/v3/auth/catalog", "/v3/projects", "/v3/auth/domains"] {
+            let _ = by(path).header("x-subject-token", token).speak(&HuaweiIms).await.expect(200);
+        }
+        // Another one is asked for with it.
+        let identity = json!({"methods": ["token"], "token": {"id": token}});
+        let auth = json!({"identity": identity, "scope": {"project": {"id": world.project}}});
+        let _ = log_in(&world, &json!({ "auth": auth })).await.expect(201);
+    }
+    // One that another API has issued is for a key's own project.
+    let expires_at = world.memory.clock.now() + jiff::SignedDuration::from_hours(12);
+    let native = AccessToken { key: world.key, expires_at }.seal(&world.service.keyring);
+    let asked = ask(&world, &format!("/v1/cloudimages/job/{job}"));
+    let _ = asked.header("x-auth-token", &native).speak(&HuaweiIms).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_is_asked_about_with_a_token() {
     let world = World::new().await;
     let token = token(&world).await;

@@ -189,6 +189,21 @@ async fn who_has_no_key_and_who_has_the_wrong_one_are_told_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signature_by_temporary_keys_is_refused() {
+    let world = World::new().await;
+    let job = world.submit(r#"{"image": "a"}"#).await.id.hex();
+    let signed = Letter::of(&world, &job, 0).by(&world);
+    for token in [super::token(&world).await, "made up".into(), "caf\u{e9}".into()] {
+        let mut letter = signed.clone();
+        letter.headers.push(("x-security-token", token));
+        let answer = letter.sent(&world).await;
+        refused(&answer, 401, "APIGW.0301");
+        assert!(answer.text().contains("temporary keys are not taken"), "{}", answer.text());
+    }
+    let _ = signed.sent(&world).await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_is_limited_to_other_apis_may_not_look() {
     let world = World::new().await;
     let job = world.submit(r#"{"image": "a"}"#).await.id.hex();

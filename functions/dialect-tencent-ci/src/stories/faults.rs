@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
+use jiff::SignedDuration;
 use shared::{
-    auth::Secret,
+    auth::{AccessToken, Secret},
     dialect::{Asked, Dialect},
     ops::keys,
+    platform::Clock,
     wire::{Body, Problem},
 };
 
@@ -56,6 +58,32 @@ async fn a_key_that_is_limited_to_other_apis_is_refused() {
         if status == 403 {
             assert_eq!(refusal(&answer).1, "AccessDenied");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_comes_along_is_one_of_the_key_that_signs() {
+    let client = Client::new().await;
+    let token = |key, seconds| {
+        let expires_at = client.world.memory.clock.now() + SignedDuration::from_secs(seconds);
+        AccessToken { key, expires_at }.seal(&client.world.service.keyring)
+    };
+    let ask = async |token: &str| {
+        let authorization = client.authorization(&Method::GET, "/picqueue", 0);
+        let ask = client.world.ask("/picqueue").header("host", client.host);
+        let ask = ask.header("authorization", &authorization);
+        ask.header("x-ci-security-token", token).speak(&TencentCi).await
+    };
+    for good in [token(client.world.key, 60), String::new()] {
+        let _ = ask(&good).await.expect(200);
+    }
+    let other = client.world.neighbour().await.key;
+    for bad in
+        [token(client.world.key, 0), token(other, 60), "made up".to_owned(), "caf\u{e9}".to_owned()]
+    {
+        let (status, code, why) = refusal(&ask(&bad).await);
+        assert_eq!((status, code.as_str()), (403, "AccessDenied"), "{bad}");
+        assert_eq!(why, "The security token is not a valid one of this key.");
     }
 }
 

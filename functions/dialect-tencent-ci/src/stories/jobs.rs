@@ -83,6 +83,22 @@ async fn a_job_becomes_one_of_ours_with_its_objects_and_its_place_in_line() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_result_has_a_name_that_would_be_filled_in() {
+    let client = Client::new().await;
+    for word in ["{job}", "{instance}"] {
+        let xml = ROTATE.replace("output/out.jpg", &format!("output/{word}.jpg"));
+        let (status, code, why) = client.refused(Method::POST, "/jobs", &xml).await;
+        assert_eq!((status, code.as_str()), (400, "InvalidArgument"));
+        let rule = format!("no object can have `{word}` in its name");
+        assert_eq!(why, format!("Operation.Output.Object: {rule}"));
+    }
+    assert_eq!(client.get("/jobs?tag=All").await.all("JobsDetail").count(), 0);
+    // What is read is read by the name that is said.
+    client.create(&ROTATE.replace("input/deer.jpg", "input/{job}.jpg")).await;
+    client.create(&ROTATE.replace("output/out.jpg", "output/{}.jpg")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_known_of_an_operation_is_kept_and_shown() {
     let client = Client::new().await;
     let more = "<JobLevel>1</JobLevel><FreeTranscode>false</FreeTranscode>\

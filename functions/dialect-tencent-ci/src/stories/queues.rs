@@ -2,6 +2,7 @@
 
 use http::Method;
 use shared::{
+    job::{CallbackTarget, Origin},
     ops::{
         queues::{self, QueueChange},
         rows::QueueKey,
@@ -177,6 +178,36 @@ async fn a_queue_of_any_api_is_found_by_its_id_and_takes_jobs() {
     client.put(&format!("/queue/{id}"), &update("Paused", "")).await;
     let (_, queue) = queues::load(&client.world.service, &key).await.unwrap().unwrap();
     assert!(queue.paused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_api_has_said_of_a_queue_stays_when_it_is_changed_here() {
+    let client = Client::new().await;
+    let service = &client.world.service;
+    let key = QueueKey { project: client.world.project, name: "env-1a2b3c4d".parse().unwrap() };
+    // A compute environment, as Batch keeps one.
+    let environment = Origin {
+        api: "tencent-batch".into(),
+        request: r#"{"env":{"EnvName":"e","EnvData":{"InstanceTypes":["S1.SMALL1"]}},
+            "placement":{"Zone":"ap-guangzhou-2"}}"#
+            .into(),
+    };
+    let change = QueueChange { origin: Some(environment.clone()), ..QueueChange::default() };
+    queues::put(service, &key, change).await.unwrap();
+    let path = format!("/queue/{}", crate::words::queue_id(&key));
+    let told = "<State>On</State><Event>TaskFinish</Event><Type>Url</Type>\
+                <Url>http://callback.example/</Url>";
+    for (state, notify) in [("Paused", told), ("Active", "<State>Off</State>")] {
+        let answer = client.put(&path, &update(state, notify)).await;
+        let shown = answer.fields("Queue").unwrap();
+        assert_eq!((shown.text("Name"), shown.text("State")), (Some("env-1a2b3c4d"), Some(state)));
+        let (_, queue) = queues::load(service, &key).await.unwrap().unwrap();
+        assert_eq!(queue.paused, state == "Paused");
+        let url = CallbackTarget::Url("http://callback.example/".into());
+        let told = (state == "Paused").then_some(url);
+        assert_eq!(queue.callback.map(|callback| callback.to), told);
+        assert_eq!(queue.origin.as_ref(), Some(&environment));
+    }
 }
 
 #[tokio::test(start_paused = true)]
