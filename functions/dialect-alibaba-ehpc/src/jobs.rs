@@ -17,7 +17,6 @@ use crate::{
     call::{AT_ONCE, Call, Nothing},
     containers::{self, Part},
     faults::Fault,
-    tasks::WALKED,
     words::{self, Indices, STATES},
 };
 
@@ -201,7 +200,7 @@ async fn newest(
         queue: Some(cluster.name.to_string()),
         ..Filter::default()
     };
-    let jobs = jobs::newest(call.service, cluster.project, &filter, WALKED).await?;
+    let jobs = jobs::newest(call.service, cluster.project, &filter).await?;
     Ok(jobs.into_iter().map(|job| Found { job, part: None }).collect())
 }
 

@@ -28,7 +28,6 @@ use crate::{
     call::{AT_ONCE, Call, Nothing},
     containers,
     faults::Fault,
-    tasks::WALKED,
     words::{self, Indices},
 };
 
@@ -120,7 +119,7 @@ pub async fn list(call: &Call<'_>) -> Result<Reply, Fault> {
         queue: Some(cluster.name.to_string()),
         ..Filter::default()
     };
-    let mut found = jobs::newest(call.service, cluster.project, &filter, WALKED).await?;
+    let mut found = jobs::newest(call.service, cluster.project, &filter).await?;
     if let Some(owner) = call.parameters.get("Owner") {
         found = owned(call, found, owner).await?;
     }

@@ -20,9 +20,6 @@ use crate::{
     words,
 };
 
-/// How many jobs are looked through at most: totals are exact up to there.
-pub const WALKED: usize = 10_000;
-
 /// How many of what went wrong are told at most.
 const TOLD: usize = 100;
 
@@ -84,7 +81,7 @@ async fn jobs_of(call: &Call<'_>, cluster: &QueueKey, archived: bool) -> Result<
         queue: Some(cluster.name.to_string()),
         ..Filter::default()
     };
-    jobs::newest(call.service, cluster.project, &filter, WALKED).await
+    jobs::newest(call.service, cluster.project, &filter).await
 }
 
 async fn task(call: &Call<'_>, job: &Job) -> Result<Shown, Problem> {

@@ -27,9 +27,6 @@ use crate::{
 /// What a page's token is good for.
 const LISTING: &str = "tencent-ci jobs";
 
-/// How many jobs there may be for the oldest of them to come first.
-const MOST: usize = 10_000;
-
 /// How many of them are looked at together.
 const LOOKED_AT: usize = 100;
 
@@ -183,7 +180,7 @@ async fn downwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option
 /// The oldest first, of the newest that there are.
 async fn upwards(asker: &Asker<'_>, asked: &Asked) -> Result<(Vec<Job>, Option<JobId>), Fault> {
     let Asker { service, project, .. } = *asker;
-    let all = jobs::newest(service, project, &asked.filter(), MOST).await?;
+    let all = jobs::newest(service, project, &asked.filter()).await?;
     let is_later = |job: &Job| asked.after.is_none_or(|after| job.id > after);
     let (mut jobs, mut all) = (Vec::new(), all.into_iter().rev().filter(is_later));
     // One more than is asked for tells whether there is a next page.

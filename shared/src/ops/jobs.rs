@@ -29,6 +29,10 @@ use crate::{
 /// How many rows one list request walks at most.
 const ROWS_WALKED: usize = 1_000;
 
+/// How many of the newest jobs are looked through for pages by number: this many,
+/// or a few more.
+pub const LOOKED_THROUGH: usize = 10_000;
+
 /// How far back a listing goes, in months: twice as far as what is over is kept.
 const MONTHS: i32 = 24;
 
@@ -250,23 +254,23 @@ pub async fn list(
     Ok((jobs, None))
 }
 
-/// The newest jobs, the newest first: up to `most` that pass. All rows are
-/// walked for it, so that is for callers who want pages by number.
+/// Those that pass of the newest [`LOOKED_THROUGH`] jobs, the newest first: for
+/// callers who want pages by number, and totals.
 pub async fn newest(
     service: &Service,
     project: ProjectId,
     filter: &Filter,
-    most: usize,
 ) -> Result<Vec<Job>, Problem> {
     let (mut jobs, mut after) = (Vec::new(), None);
-    loop {
-        let (page, next) = list(service, project, filter, after, most - jobs.len()).await?;
+    for _ in 0..LOOKED_THROUGH / ROWS_WALKED {
+        let (page, next) = list(service, project, filter, after, ROWS_WALKED).await?;
         jobs.extend(page);
         after = next;
-        if after.is_none() || jobs.len() >= most {
-            return Ok(jobs);
+        if after.is_none() {
+            break;
         }
     }
+    Ok(jobs)
 }
 
 /// How many jobs the project has, counted as far as `most`. One that is being

@@ -10,7 +10,7 @@ use shared::{
         jobs::{self, Filter},
         rows, submit,
     },
-    platform::{Index, Table},
+    platform::{Expect, Index, Op, Table},
     wire::{Problem, submit::JobRequest},
 };
 
@@ -123,4 +123,25 @@ async fn open_jobs_count_at_any_age() {
     }
     jobs::cancel(&world.service, first.key()).await.unwrap();
     submit(&world).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_listed_by_number_is_looked_for_among_the_newest() {
+    let world = waiting_world().await;
+    let newest = world.submit(r#"{"image": "a"}"#).await;
+    let named = Filter { name: Some("old".into()), ..Filter::default() };
+    let job = |age: usize, name: Option<&str>| {
+        let id = JobId::from_bits(newest.id.bits() - age as u128);
+        let job = Job { id, name: name.map(str::to_owned), ..newest.clone() };
+        Op::Put(rows::job(job.key()), Expect::Absent, rows::plain(&job))
+    };
+    let found = async || jobs::newest(&world.service, world.project, &named).await.unwrap().len();
+    world.memory.table.commit(vec![job(1, Some("old"))]).await.unwrap();
+    assert_eq!(found().await, 1);
+    let ages: Vec<usize> = (2..jobs::LOOKED_THROUGH + 200).collect();
+    for some in ages.chunks(100) {
+        world.memory.table.commit(some.iter().map(|age| job(*age, None)).collect()).await.unwrap();
+    }
+    world.memory.table.commit(vec![job(jobs::LOOKED_THROUGH + 200, Some("old"))]).await.unwrap();
+    assert_eq!(found().await, 1, "the oldest is not come to");
 }

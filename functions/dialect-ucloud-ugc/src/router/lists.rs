@@ -26,9 +26,6 @@ use crate::{
     words::{Kind, State, seconds, task_id},
 };
 
-/// The newest tasks that are looked at: there, totals are exact.
-const MOST: usize = 10_000;
-
 /// The word for no limit.
 const ALL: &str = "All";
 
@@ -170,7 +167,7 @@ pub async fn list(
 ) -> Result<Answer, Fault> {
     let (wanted, page) = (Wanted::of(asked)?, Page::of(asked)?);
     let jobs = match asked.filter("TaskId") {
-        None => jobs::newest(service, project, &wanted.ours, MOST).await?,
+        None => jobs::newest(service, project, &wanted.ours).await?,
         Some(_) => match results::task(service, project, asked).await {
             Ok(job) => vec![job],
             Err(fault) if fault.code == Code::TaskNotFound => Vec::new(),

@@ -78,7 +78,7 @@ async fn submitted(world: &World, pairs: &[(&str, &str)]) -> JobId {
 /// The one job that there is, once there is.
 async fn only_job(world: &World) -> Job {
     loop {
-        let found = jobs::newest(&world.service, world.project, &Filter::default(), 2).await;
+        let found = jobs::newest(&world.service, world.project, &Filter::default()).await;
         let mut found = found.expect("jobs can be listed");
         assert!(found.len() < 2);
         if let Some(job) = found.pop() {

@@ -151,7 +151,7 @@ async fn a_bad_task_is_refused_and_nothing_is_left_of_it() {
         let answer = said(&task(&world, "SubmitTask", pairs).await, code);
         assert_eq!(answer["State"], "", "{answer}");
     }
-    let jobs = jobs::newest(&world.service, world.project, &Filter::default(), 9).await;
+    let jobs = jobs::newest(&world.service, world.project, &Filter::default()).await;
     assert!(jobs.expect("an answer").is_empty());
     assert!(world.memory.objects.names().is_empty());
 }
