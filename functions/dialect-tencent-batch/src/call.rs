@@ -6,7 +6,10 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
-    auth::{self, AccessToken, Identity, signing::same},
+    auth::{
+        self, AccessToken, Identity,
+        signing::{same, sha256_hex},
+    },
     job::AccessKeyId,
     ops::{keys, nonces},
     service::Service,
@@ -133,7 +136,7 @@ async fn by_headers(service: &Service, sent: &Sent) -> Result<(Identity, Call), 
 
 /// Whether the signature is the key's; `None` if a header that it names is not
 /// there. What the vendor's clients sign of mixed case and what its words say
-/// differ: either will do.
+/// differ, and so do its clients on the host's port: any of it will do.
 fn signed_by(
     service: &Service,
     sent: &Sent,
@@ -146,19 +149,33 @@ fn signed_by(
         _ if sent.is_get() => b"",
         _ => &sent.body,
     };
+    // The body may be large: it is hashed once, for all that it may stand in.
+    let payload = sha256_hex(payload);
     let query = if sent.is_get() { sent.query.as_str() } else { "" };
     let names = authorization.headers.iter();
     let as_sent: Option<Vec<(&str, String)>> =
         names.map(|name| Some((*name, sent.header(name)?.to_owned()))).collect();
     let as_sent = as_sent?;
-    let lowered: Vec<(&str, String)> =
-        as_sent.iter().map(|(name, value)| (*name, value.to_lowercase())).collect();
+    let portless = changed(&as_sent, |name, value| match name {
+        "host" => sign::without_port(value).to_owned(),
+        _ => value.to_owned(),
+    });
     let secret = service.keyring.secret_of(key);
     let fits = |headers: &[(&str, String)]| {
-        let canonical = sign::canonical(sent.method.as_str(), query, headers, payload);
-        same(&sign::tc3(secret.reveal(), at, &canonical), authorization.signature)
+        let canonical = sign::canonical(sent.method.as_str(), query, headers, &payload);
+        let signature = sign::tc3(secret.reveal(), at, authorization.service, &canonical);
+        same(&signature, authorization.signature)
     };
-    Some(fits(&as_sent) || fits(&lowered))
+    let lowered = |headers: &[_]| changed(headers, |_, value| value.to_lowercase());
+    Some([as_sent, portless].iter().any(|headers| fits(headers) || fits(&lowered(headers))))
+}
+
+/// Headers, by their names, with other values.
+fn changed<'n>(
+    headers: &[(&'n str, String)],
+    value: impl Fn(&str, &str) -> String,
+) -> Vec<(&'n str, String)> {
+    headers.iter().map(|(name, said)| (*name, value(name, said))).collect()
 }
 
 /// By an older signature: all is among the parameters.

@@ -1,7 +1,10 @@
 //! Who may ask, and how that is proven.
 
 use super::*;
-use shared::{auth::AccessToken, ops::keys};
+use shared::{
+    auth::{AccessToken, signing::sha256_hex},
+    ops::keys,
+};
 
 const DESCRIBE: &str = r#"{"JobIds": []}"#;
 
@@ -33,8 +36,8 @@ async fn a_tc3_get_carries_its_parameters_in_the_query() {
     let query = "Filters.0.Name=job-name&Filters.0.Values.0=a%2Fb&Limit=5";
     let at = client.now();
     let headers = [("content-type", media_type.to_owned()), ("host", HOST.to_owned())];
-    let canonical = sign::canonical("GET", query, &headers, b"");
-    let signature = sign::tc3(client.world.secret.reveal(), at, &canonical);
+    let canonical = sign::canonical("GET", query, &headers, &sha256_hex(b""));
+    let signature = sign::tc3(client.world.secret.reveal(), at, "batch", &canonical);
     let ask = |value: &str| {
         let authorization = format!(
             "TC3-HMAC-SHA256 Credential={}/{}/batch/tc3_request, \
@@ -58,6 +61,27 @@ async fn a_tc3_get_carries_its_parameters_in_the_query() {
     said(&ask("a/b").speak(&TencentBatch).await).unwrap();
     let changed = ask("a/c").speak(&TencentBatch).await;
     assert_eq!(code(&changed), "AuthFailure.SignatureFailure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_service_from_the_endpoint_is_let_in() {
+    let client = Client::new().await;
+    for (service, host) in [
+        ("127", "127.0.0.1"),
+        ("127", HOST),
+        ("batch", "127.0.0.1"),
+        ("localhost:8080", HOST),
+        ("abcdefghijklmnopqrstuvwxyz012345", HOST),
+    ] {
+        let change = |tc3| Tc3 { service: service.into(), host: host.into(), ..tc3 };
+        let answer = client.sent("DescribeJobs", DESCRIBE, change).await;
+        assert_eq!(said(&answer).unwrap()["TotalCount"], 0, "{service} {host}");
+    }
+    for host in ["127.0.0.1:80", "127.0.0", "localhost", ""] {
+        let change = |tc3| Tc3 { service: "127".into(), host: host.into(), ..tc3 };
+        let answer = client.sent("DescribeJobs", DESCRIBE, change).await;
+        assert_eq!(code(&answer), "AuthFailure.SignatureFailure", "{host}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

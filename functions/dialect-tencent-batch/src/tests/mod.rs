@@ -17,7 +17,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
-    auth::signing::unreserved,
+    auth::signing::{sha256_hex, unreserved},
     conformance::memory::{Answer, World},
     job::{JobId, JobKey},
     platform::Clock,
@@ -88,6 +88,8 @@ impl Client {
             key: self.world.key.to_string(),
             secret: self.world.secret.reveal().to_owned(),
             at,
+            service: "batch".into(),
+            host: HOST.into(),
             version: "2017-03-12".into(),
             region: Some(REGION.into()),
             signed: body.to_owned(),
@@ -95,14 +97,15 @@ impl Client {
             more: Vec::new(),
         };
         let tc3 = change(tc3);
-        let headers = [("content-type", "application/json".to_owned()), ("host", HOST.to_owned())];
-        let canonical = sign::canonical("POST", "", &headers, tc3.signed.as_bytes());
-        let signature = sign::tc3(&tc3.secret, tc3.at, &canonical);
+        let headers = [("content-type", "application/json".to_owned()), ("host", tc3.host)];
+        let payload = sha256_hex(tc3.signed.as_bytes());
+        let canonical = sign::canonical("POST", "", &headers, &payload);
+        let signature = sign::tc3(&tc3.secret, tc3.at, &tc3.service, &canonical);
         let date = tc3.at.strftime("%Y-%m-%d");
         let authorization = format!(
-            "TC3-HMAC-SHA256 Credential={}/{date}/batch/tc3_request, \
+            "TC3-HMAC-SHA256 Credential={}/{date}/{}/tc3_request, \
              SignedHeaders=content-type;host, Signature={signature}",
-            tc3.key
+            tc3.key, tc3.service
         );
         let mut ask = self
             .world
@@ -192,6 +195,9 @@ pub(super) struct Tc3 {
     pub(super) key: String,
     pub(super) secret: String,
     pub(super) at: Timestamp,
+    pub(super) service: String,
+    /// As it is signed; it is sent as it is.
+    pub(super) host: String,
     pub(super) version: String,
     pub(super) region: Option<String>,
     pub(super) signed: String,
