@@ -124,6 +124,10 @@ async fn by_headers(service: &Service, sent: &Sent) -> Result<(Identity, Call), 
     let authorization = Authorization::parse(authorization).ok_or_else(wrong)?;
     let key = key(authorization.id)?;
     let at = within_window(service, sent.needed("x-tc-timestamp")?)?;
+    if authorization.date != sign::date(at) {
+        let message = "The date in the Credential is not the one of X-TC-Timestamp in UTC.";
+        return Err(Fault::new("AuthFailure.SignatureFailure", message));
+    }
     let fits = signed_by(service, sent, &authorization, key, at).ok_or_else(wrong)?;
     let token = sent.header("x-tc-token");
     let who = identity(service, key, fits, token).await?;

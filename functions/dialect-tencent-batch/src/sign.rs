@@ -18,6 +18,9 @@ const TC3: &str = "TC3-HMAC-SHA256";
 pub(crate) struct Authorization<'a> {
     /// Whose secret signs.
     pub(crate) id: &'a str,
+    /// On which day, as it is said: whether it is that of the time is another
+    /// matter.
+    pub(crate) date: &'a str,
     /// Whom it is for. Some of the vendor's clients say `batch`, and some the
     /// first label of the endpoint, whatever that is.
     pub(crate) service: &'a str,
@@ -39,12 +42,12 @@ impl<'a> Authorization<'a> {
         let signature = part("Signature")?;
         let mut scope = scope.split('/');
         let mut next = || scope.next();
-        let (id, _date, service, end) = (next()?, next()?, next()?, next()?);
+        let (id, date, service, end) = (next()?, next()?, next()?, next()?);
         let whole = next().is_none() && parts.next().is_none();
         let is_scope = is_service(service) && end == "tc3_request" && !id.is_empty();
         let signs = |name: &str| headers.contains(&name);
         let is_signed = signs("content-type") && signs("host") && are_distinct(&headers);
-        let said = Authorization { id, service, headers, signature };
+        let said = Authorization { id, date, service, headers, signature };
         (whole && is_scope && is_signed).then_some(said)
     }
 }
@@ -78,9 +81,14 @@ pub(crate) fn canonical(
     format!("{method}\n/\n{query}\n{lines}\n{}\n{}", names.join(";"), payload)
 }
 
+/// The day that is signed with that time: it is one of UTC.
+pub(crate) fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
 /// The TC3 signature of such a request at that time, for that service.
 pub(crate) fn tc3(secret: &str, at: Timestamp, service: &str, canonical: &str) -> String {
-    let date = at.strftime("%Y-%m-%d").to_string();
+    let date = date(at);
     let text = format!(
         "{TC3}\n{}\n{date}/{service}/tc3_request\n{}",
         at.as_second(),

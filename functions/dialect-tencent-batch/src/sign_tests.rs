@@ -186,6 +186,17 @@ fn every_tc3_signature_of_another_service_is_the_vendors() {
 }
 
 #[test]
+fn the_day_of_a_time_is_that_of_utc() {
+    for (second, day) in [
+        (1_699_919_999, "2023-11-13"),
+        (1_699_920_000, "2023-11-14"),
+        (1_700_006_400, "2023-11-15"),
+    ] {
+        assert_eq!(date(Timestamp::from_second(second).unwrap()), day);
+    }
+}
+
+#[test]
 fn a_host_is_known_without_its_port() {
     for (host, wanted) in [
         (LOCAL, "127.0.0.1"),
@@ -274,6 +285,7 @@ fn only_an_authorization_that_signs_enough_is_one() {
                 SignedHeaders=content-type;host, Signature=ab";
     let wanted = Authorization {
         id: "AKID",
+        date: "2023-11-14",
         service: "batch",
         headers: vec!["content-type", "host"],
         signature: "ab",

@@ -85,6 +85,46 @@ async fn a_client_that_takes_its_service_from_the_endpoint_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_changed_part_of_an_authorization_is_refused() {
+    let client = Client::new().await;
+    let good = client.tc3(DESCRIBE).authorization();
+    let refused = async |authorization: String| {
+        let more = vec![("authorization", authorization)];
+        code(&client.sent("DescribeJobs", DESCRIBE, |tc3| Tc3 { more, ..tc3 }).await)
+    };
+    let day = |days: i64| {
+        let at = client.now() + jiff::SignedDuration::from_hours(24 * days);
+        at.strftime("/%Y-%m-%d/").to_string()
+    };
+    let (key, today) = (client.world.key.to_string(), day(0));
+    let (form, mismatch) = ("AuthFailure.InvalidAuthorization", "AuthFailure.SignatureFailure");
+    for (from, to, code) in [
+        ("TC3-HMAC-SHA256", "TC3-HMAC-SHA1", form),
+        (&key, "AKIDEXAMPLE", "AuthFailure.SecretIdNotFound"),
+        (&today, &day(-1), mismatch),
+        (&today, &day(1), mismatch),
+        (&today, "/2023-13-41/", mismatch),
+        (&today, "//", mismatch),
+        ("/batch/", "/cvm/", mismatch),
+        ("/batch/", "//", form),
+        ("/tc3_request", "/tc4_request", form),
+        ("content-type;host", "host;content-type", mismatch),
+        ("content-type;host", "content-type;host;x-tc-action", mismatch),
+        ("content-type;host", "content-type;host;x-tc-nothing", form),
+        ("content-type;host", "content-type", form),
+        ("Signature=", "Signature=0", mismatch),
+    ] {
+        assert_eq!(refused(good.replace(from, to)).await, code, "{from} -> {to}");
+    }
+    for place in 0..good.len() {
+        let mut changed = good.clone().into_bytes();
+        changed[place] ^= 1;
+        let code = refused(String::from_utf8(changed).unwrap()).await;
+        assert!(code.starts_with("AuthFailure."), "byte {place}: {code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_changed_byte_of_a_body_is_refused() {
     let client = Client::new().await;
     let body = r#"{"JobIds": [], "Limit": 20}"#;
