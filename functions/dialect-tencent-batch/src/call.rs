@@ -198,8 +198,8 @@ async fn by_parameters(service: &Service, sent: &Sent) -> Result<(Identity, Call
     let key = key(needed("SecretId")?)?;
     let at = within_window(service, needed("Timestamp")?)?;
     let (nonce, signature) = (needed("Nonce")?, needed("Signature")?);
-    // What is signed has no marks between parameters: a nonce that took in the
-    // one after it would be another nonce with the same signature.
+    // What is signed has no marks between parameters, and a nonce should not
+    // take in the one after it.
     if !nonce.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Fault::value("Nonce", "it is a number"));
     }
@@ -211,7 +211,7 @@ async fn by_parameters(service: &Service, sent: &Sent) -> Result<(Identity, Call
     };
     let fits = fits(host) || fits(&host.to_lowercase());
     let who = identity(service, key, fits, said("Token")).await?;
-    spend(service, key, nonce, at).await?;
+    spend(service, key, signature, at).await?;
     is_spoken(said("Version"))?;
     let (action, region) = (needed("Action")?.to_owned(), said("Region").map(str::to_owned));
     let own = pairs.iter().filter(|(name, _)| !COMMON.contains(&name.as_str()));
@@ -282,18 +282,21 @@ fn is_token_of(service: &Service, key: AccessKeyId, token: &str) -> bool {
     opened.is_some_and(|token| token.key == key && now < token.expires_at)
 }
 
-/// A nonce is good once, for as long as the time beside it is.
+/// A signature is good once, for as long as the time that it signs is. What is
+/// spent is not the nonce: clients draw that out of few, and one that draws
+/// another's would be refused. The signature stands for all of the request, and
+/// is the same however that is written.
 async fn spend(
     service: &Service,
     key: AccessKeyId,
-    nonce: &str,
+    signature: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let until = at + jiff::SignedDuration::from_secs(WINDOW + 1);
-    if nonces::spend(service, key, API, nonce, until).await? {
+    if nonces::spend(service, key, API, signature, until).await? {
         return Ok(());
     }
-    let message = "The request was sent before: its nonce has been used.";
+    let message = "The request was sent before: its signature has been used.";
     Err(Fault::new("AuthFailure.SignatureFailure", message))
 }
 

@@ -1,5 +1,7 @@
 //! Who may ask, and how that is proven.
 
+use std::time::Duration;
+
 use super::*;
 use shared::{
     auth::{AccessToken, signing::sha256_hex},
@@ -159,12 +161,37 @@ async fn any_changed_parameter_of_an_older_signature_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nonce_is_good_once() {
+async fn a_request_of_an_older_signature_is_good_once() {
     let client = Client::new().await;
-    let pairs = client.signed("GET", Hash::Sha1, "DescribeJobs", &[]);
-    said(&client.older(Method::GET, &pairs).await).unwrap();
-    let again = client.older(Method::GET, &pairs).await;
-    assert_eq!(code(&again), "AuthFailure.SignatureFailure");
+    for (hash, method) in [(Hash::Sha1, Method::GET), (Hash::Sha256, Method::POST)] {
+        let pairs = client.signed(method.as_str(), hash, "DescribeJobs", &[]);
+        said(&client.older(method.clone(), &pairs).await).unwrap();
+        // As it was, in another order, and as late as its time is good.
+        let mut turned = pairs.clone();
+        turned.reverse();
+        for seconds in [0, 1, 299] {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            for pairs in [&pairs, &turned] {
+                let again = client.older(method.clone(), pairs).await;
+                assert_eq!(code(&again), "AuthFailure.SignatureFailure", "{seconds}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_that_another_request_drew_too_is_good() {
+    let client = Client::new().await;
+    let drawn = async |own: &[(&str, &str)]| {
+        client.nonce.set(65_534);
+        let pairs = client.signed("GET", Hash::Sha1, "DescribeJobs", own);
+        said(&client.older(Method::GET, &pairs).await)
+    };
+    drawn(&[]).await.unwrap();
+    drawn(&[("Limit", "5")]).await.unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    drawn(&[]).await.unwrap();
+    assert_eq!(drawn(&[]).await.unwrap_err(), "AuthFailure.SignatureFailure");
 }
 
 #[tokio::test(start_paused = true)]
