@@ -6,7 +6,10 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
-    auth::{self, AccessToken, Identity, signing::same},
+    auth::{
+        self, AccessToken, Identity,
+        signing::{same, sha256_hex},
+    },
     job::AccessKeyId,
     ops::{keys, nonces},
     service::Service,
@@ -121,6 +124,10 @@ async fn by_headers(service: &Service, sent: &Sent) -> Result<(Identity, Call), 
     let authorization = Authorization::parse(authorization).ok_or_else(wrong)?;
     let key = key(authorization.id)?;
     let at = within_window(service, sent.needed("x-tc-timestamp")?)?;
+    if authorization.date != sign::date(at) {
+        let message = "The date in the Credential is not the one of X-TC-Timestamp in UTC.";
+        return Err(Fault::new("AuthFailure.SignatureFailure", message));
+    }
     let fits = signed_by(service, sent, &authorization, key, at).ok_or_else(wrong)?;
     let token = sent.header("x-tc-token");
     let who = identity(service, key, fits, token).await?;
@@ -133,7 +140,7 @@ async fn by_headers(service: &Service, sent: &Sent) -> Result<(Identity, Call), 
 
 /// Whether the signature is the key's; `None` if a header that it names is not
 /// there. What the vendor's clients sign of mixed case and what its words say
-/// differ: either will do.
+/// differ, and so do its clients on the host's port: any of it will do.
 fn signed_by(
     service: &Service,
     sent: &Sent,
@@ -146,19 +153,33 @@ fn signed_by(
         _ if sent.is_get() => b"",
         _ => &sent.body,
     };
+    // The body may be large: it is hashed once, for all that it may stand in.
+    let payload = sha256_hex(payload);
     let query = if sent.is_get() { sent.query.as_str() } else { "" };
     let names = authorization.headers.iter();
     let as_sent: Option<Vec<(&str, String)>> =
         names.map(|name| Some((*name, sent.header(name)?.to_owned()))).collect();
     let as_sent = as_sent?;
-    let lowered: Vec<(&str, String)> =
-        as_sent.iter().map(|(name, value)| (*name, value.to_lowercase())).collect();
+    let portless = changed(&as_sent, |name, value| match name {
+        "host" => sign::without_port(value).to_owned(),
+        _ => value.to_owned(),
+    });
     let secret = service.keyring.secret_of(key);
     let fits = |headers: &[(&str, String)]| {
-        let canonical = sign::canonical(sent.method.as_str(), query, headers, payload);
-        same(&sign::tc3(secret.reveal(), at, &canonical), authorization.signature)
+        let canonical = sign::canonical(sent.method.as_str(), query, headers, &payload);
+        let signature = sign::tc3(secret.reveal(), at, authorization.service, &canonical);
+        same(&signature, authorization.signature)
     };
-    Some(fits(&as_sent) || fits(&lowered))
+    let lowered = |headers: &[_]| changed(headers, |_, value| value.to_lowercase());
+    Some([as_sent, portless].iter().any(|headers| fits(headers) || fits(&lowered(headers))))
+}
+
+/// Headers, by their names, with other values.
+fn changed<'n>(
+    headers: &[(&'n str, String)],
+    value: impl Fn(&str, &str) -> String,
+) -> Vec<(&'n str, String)> {
+    headers.iter().map(|(name, said)| (*name, value(name, said))).collect()
 }
 
 /// By an older signature: all is among the parameters.
@@ -177,8 +198,8 @@ async fn by_parameters(service: &Service, sent: &Sent) -> Result<(Identity, Call
     let key = key(needed("SecretId")?)?;
     let at = within_window(service, needed("Timestamp")?)?;
     let (nonce, signature) = (needed("Nonce")?, needed("Signature")?);
-    // What is signed has no marks between parameters: a nonce that took in the
-    // one after it would be another nonce with the same signature.
+    // What is signed has no marks between parameters, and a nonce should not
+    // take in the one after it.
     if !nonce.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Fault::value("Nonce", "it is a number"));
     }
@@ -190,7 +211,7 @@ async fn by_parameters(service: &Service, sent: &Sent) -> Result<(Identity, Call
     };
     let fits = fits(host) || fits(&host.to_lowercase());
     let who = identity(service, key, fits, said("Token")).await?;
-    spend(service, key, nonce, at).await?;
+    spend(service, key, signature, at).await?;
     is_spoken(said("Version"))?;
     let (action, region) = (needed("Action")?.to_owned(), said("Region").map(str::to_owned));
     let own = pairs.iter().filter(|(name, _)| !COMMON.contains(&name.as_str()));
@@ -261,18 +282,21 @@ fn is_token_of(service: &Service, key: AccessKeyId, token: &str) -> bool {
     opened.is_some_and(|token| token.key == key && now < token.expires_at)
 }
 
-/// A nonce is good once, for as long as the time beside it is.
+/// A signature is good once, for as long as the time that it signs is. What is
+/// spent is not the nonce: clients draw that out of few, and one that draws
+/// another's would be refused. The signature stands for all of the request, and
+/// is the same however that is written.
 async fn spend(
     service: &Service,
     key: AccessKeyId,
-    nonce: &str,
+    signature: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let until = at + jiff::SignedDuration::from_secs(WINDOW + 1);
-    if nonces::spend(service, key, API, nonce, until).await? {
+    if nonces::spend(service, key, API, signature, until).await? {
         return Ok(());
     }
-    let message = "The request was sent before: its nonce has been used.";
+    let message = "The request was sent before: its signature has been used.";
     Err(Fault::new("AuthFailure.SignatureFailure", message))
 }
 

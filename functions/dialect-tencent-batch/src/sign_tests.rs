@@ -6,6 +6,8 @@ const ID: &str = "AKIDEXAMPLE0000000000000000000000000";
 const SECRET: &str = "EXAMPLEsecretKEY0123456789abcdef";
 const PUBLIC: &str = "batch.tencentcloudapi.com";
 const LOCAL: &str = "127.0.0.1:8080";
+/// Whom a client asks that is told to go to a function's own address.
+const FUNCTION: &str = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws";
 const BODY: &str = r#"{"JobId": "job-4yn0we13"}"#;
 const JOB: &str = "JobId=job-4yn0we13";
 const FILTERS: &str =
@@ -22,7 +24,7 @@ fn request(method: &str, host: &str, said: &str) -> String {
         _ => ("application/x-www-form-urlencoded", said, ""),
     };
     let headers = [("content-type", media_type.to_owned()), ("host", host.to_owned())];
-    canonical(method, query, &headers, body.as_bytes())
+    canonical(method, query, &headers, &sha256_hex(body.as_bytes()))
 }
 
 /// By their numbers: who is asked, how, what for; the request's hash, and the
@@ -79,7 +81,7 @@ fn the_keys_follow_from_the_secret_the_date_and_the_service() {
     let key = hmac_sha256(&key, b"batch");
     assert_eq!(hex(&key), "ba951b861aaf967d5e972e321900395ddd197f9f1f4abae1402cac7ac879811a");
     assert_eq!(
-        hex(&signing_key(SECRET, "2023-11-14")),
+        hex(&signing_key(SECRET, "2023-11-14", "batch")),
         "621369b22f4e9ddd74a8ac27e3c687a8ad14f9245e88c36efb8bfdfa1760b65d"
     );
 }
@@ -94,7 +96,7 @@ fn every_tc3_signature_is_the_vendors() {
     for (number, (host, method, said, hash, signature)) in (1..).zip(VECTORS) {
         let request = request(method, host, said);
         assert_eq!(sha256_hex(request.as_bytes()), hash, "{number}");
-        assert_eq!(tc3(SECRET, then(), &request), signature, "{number}");
+        assert_eq!(tc3(SECRET, then(), "batch", &request), signature, "{number}");
     }
 }
 
@@ -106,11 +108,105 @@ fn no_tc3_signature_fits_another_request_time_or_secret() {
             let mut changed = whole.clone().into_bytes();
             changed[place] ^= 1;
             let changed = String::from_utf8(changed).unwrap();
-            assert_ne!(tc3(SECRET, then(), &changed), signature, "{number}, byte {place}");
+            assert_ne!(tc3(SECRET, then(), "batch", &changed), signature, "{number}, byte {place}");
         }
         let later = Timestamp::from_second(1_700_000_001).unwrap();
-        assert_ne!(tc3(SECRET, later, &whole), signature, "{number}");
-        assert_ne!(tc3(&SECRET.to_lowercase(), then(), &whole), signature, "{number}");
+        assert_ne!(tc3(SECRET, later, "batch", &whole), signature, "{number}");
+        assert_ne!(tc3(SECRET, then(), "cvm", &whole), signature, "{number}");
+        let other = SECRET.to_lowercase();
+        assert_ne!(tc3(&other, then(), "batch", &whole), signature, "{number}");
+    }
+}
+
+/// What the vendor's client for Node.js writes of its JSON and of a space.
+const NODE_BODY: &str = r#"{"JobId":"job-4yn0we13"}"#;
+const NODE_FILTERS: &str =
+    "Filters.0.Name=job-name&Filters.0.Values.0=a%20b&Filters.0.Values.1=c%2Fd&Limit=20";
+
+/// Those that the vendor's client for Node.js made: the host as it signs it, and
+/// the service as it takes it from the endpoint; how, what for; the signature.
+const NODE: [(&str, &str, &str, &str, &str); 7] = [
+    (
+        "127.0.0.1",
+        "127",
+        "POST",
+        NODE_BODY,
+        "46d61499dbfa52436c49e1f72828b2db61529b4830be11a0145a1b1171d50724",
+    ),
+    (
+        "127.0.0.1",
+        "127",
+        "GET",
+        JOB,
+        "fe6b724609599f6cd7d177b71210bbeadd77360de5ea69e827f194ffdbe01a6d",
+    ),
+    (
+        "127.0.0.1",
+        "127",
+        "GET",
+        NODE_FILTERS,
+        "5dd4527f887e3e0ae461810ae1be0cfbedd28bfb3324498198ea49a5d951cf54",
+    ),
+    (
+        "localhost",
+        "localhost:8080",
+        "POST",
+        NODE_BODY,
+        "c84e2b31ad2f31e1edfc9470e06b3883c23917e9f4e027da6b051fcfe5d44855",
+    ),
+    (
+        FUNCTION,
+        "abcdefghijklmnopqrstuvwxyz012345",
+        "POST",
+        NODE_BODY,
+        "40dde6d4d81ebf62bd58ce487609b1d84925134f58884c7decdbe74c9089e3cb",
+    ),
+    (
+        FUNCTION,
+        "abcdefghijklmnopqrstuvwxyz012345",
+        "GET",
+        JOB,
+        "8eb8d8d8c869f7eb740f1a832a5fcc18b21f8fec92037aaffe87e99cbf0670ee",
+    ),
+    (
+        PUBLIC,
+        "batch",
+        "POST",
+        NODE_BODY,
+        "f46090ec26c2656258a09b3d1d8e1edc67fe82ee81fae6047e3da50170d24035",
+    ),
+];
+
+#[test]
+fn every_tc3_signature_of_another_service_is_the_vendors() {
+    for (host, service, method, said, signature) in NODE {
+        let request = request(method, host, said);
+        assert_eq!(tc3(SECRET, then(), service, &request), signature, "{method} {host}");
+    }
+}
+
+#[test]
+fn the_day_of_a_time_is_that_of_utc() {
+    for (second, day) in [
+        (1_699_919_999, "2023-11-13"),
+        (1_699_920_000, "2023-11-14"),
+        (1_700_006_400, "2023-11-15"),
+    ] {
+        assert_eq!(date(Timestamp::from_second(second).unwrap()), day);
+    }
+}
+
+#[test]
+fn a_host_is_known_without_its_port() {
+    for (host, wanted) in [
+        (LOCAL, "127.0.0.1"),
+        ("localhost:8080", "localhost"),
+        ("[::1]:8080", "[::1]"),
+        ("[::1]", "[::1]"),
+        (PUBLIC, PUBLIC),
+        ("", ""),
+    ] {
+        assert_eq!(without_port(host), wanted);
     }
 }
 
@@ -184,16 +280,29 @@ fn no_older_signature_fits_another_request() {
 }
 
 #[test]
-fn only_an_authorization_of_this_service_that_signs_enough_is_one() {
+fn only_an_authorization_that_signs_enough_is_one() {
     let good = "TC3-HMAC-SHA256 Credential=AKID/2023-11-14/batch/tc3_request, \
                 SignedHeaders=content-type;host, Signature=ab";
-    let wanted =
-        Authorization { id: "AKID", headers: vec!["content-type", "host"], signature: "ab" };
+    let wanted = Authorization {
+        id: "AKID",
+        date: "2023-11-14",
+        service: "batch",
+        headers: vec!["content-type", "host"],
+        signature: "ab",
+    };
     assert_eq!(Authorization::parse(good), Some(wanted));
+    for (_, service, ..) in NODE {
+        let other = good.replace("/batch/", &format!("/{service}/"));
+        assert_eq!(Authorization::parse(&other).map(|said| said.service), Some(service));
+    }
     for (from, to) in [
         ("TC3-HMAC-SHA256 ", "TC3-HMAC-SHA1 "),
         ("TC3-HMAC-SHA256 ", ""),
-        ("/batch/", "/cvm/"),
+        ("/batch/", "//"),
+        ("/batch/", "/ba tch/"),
+        ("/batch/", "/ba\ntch/"),
+        ("/batch/", "/批/"),
+        ("/batch/", &format!("/{}/", "b".repeat(70))),
         ("/tc3_request", ""),
         ("/tc3_request", "/tc3_request/more"),
         ("AKID", ""),

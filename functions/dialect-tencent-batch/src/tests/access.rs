@@ -1,7 +1,12 @@
 //! Who may ask, and how that is proven.
 
+use std::time::Duration;
+
 use super::*;
-use shared::{auth::AccessToken, ops::keys};
+use shared::{
+    auth::{AccessToken, signing::sha256_hex},
+    ops::keys,
+};
 
 const DESCRIBE: &str = r#"{"JobIds": []}"#;
 
@@ -33,8 +38,8 @@ async fn a_tc3_get_carries_its_parameters_in_the_query() {
     let query = "Filters.0.Name=job-name&Filters.0.Values.0=a%2Fb&Limit=5";
     let at = client.now();
     let headers = [("content-type", media_type.to_owned()), ("host", HOST.to_owned())];
-    let canonical = sign::canonical("GET", query, &headers, b"");
-    let signature = sign::tc3(client.world.secret.reveal(), at, &canonical);
+    let canonical = sign::canonical("GET", query, &headers, &sha256_hex(b""));
+    let signature = sign::tc3(client.world.secret.reveal(), at, "batch", &canonical);
     let ask = |value: &str| {
         let authorization = format!(
             "TC3-HMAC-SHA256 Credential={}/{}/batch/tc3_request, \
@@ -58,6 +63,67 @@ async fn a_tc3_get_carries_its_parameters_in_the_query() {
     said(&ask("a/b").speak(&TencentBatch).await).unwrap();
     let changed = ask("a/c").speak(&TencentBatch).await;
     assert_eq!(code(&changed), "AuthFailure.SignatureFailure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_service_from_the_endpoint_is_let_in() {
+    let client = Client::new().await;
+    for (service, host) in [
+        ("127", "127.0.0.1"),
+        ("127", HOST),
+        ("batch", "127.0.0.1"),
+        ("localhost:8080", HOST),
+        ("abcdefghijklmnopqrstuvwxyz012345", HOST),
+    ] {
+        let change = |tc3| Tc3 { service: service.into(), host: host.into(), ..tc3 };
+        let answer = client.sent("DescribeJobs", DESCRIBE, change).await;
+        assert_eq!(said(&answer).unwrap()["TotalCount"], 0, "{service} {host}");
+    }
+    for host in ["127.0.0.1:80", "127.0.0", "localhost", ""] {
+        let change = |tc3| Tc3 { service: "127".into(), host: host.into(), ..tc3 };
+        let answer = client.sent("DescribeJobs", DESCRIBE, change).await;
+        assert_eq!(code(&answer), "AuthFailure.SignatureFailure", "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_changed_part_of_an_authorization_is_refused() {
+    let client = Client::new().await;
+    let good = client.tc3(DESCRIBE).authorization();
+    let refused = async |authorization: String| {
+        let more = vec![("authorization", authorization)];
+        code(&client.sent("DescribeJobs", DESCRIBE, |tc3| Tc3 { more, ..tc3 }).await)
+    };
+    let day = |days: i64| {
+        let at = client.now() + jiff::SignedDuration::from_hours(24 * days);
+        at.strftime("/%Y-%m-%d/").to_string()
+    };
+    let (key, today) = (client.world.key.to_string(), day(0));
+    let (form, mismatch) = ("AuthFailure.InvalidAuthorization", "AuthFailure.SignatureFailure");
+    for (from, to, code) in [
+        ("TC3-HMAC-SHA256", "TC3-HMAC-SHA1", form),
+        (&key, "AKIDEXAMPLE", "AuthFailure.SecretIdNotFound"),
+        (&today, &day(-1), mismatch),
+        (&today, &day(1), mismatch),
+        (&today, "/2023-13-41/", mismatch),
+        (&today, "//", mismatch),
+        ("/batch/", "/cvm/", mismatch),
+        ("/batch/", "//", form),
+        ("/tc3_request", "/tc4_request", form),
+        ("content-type;host", "host;content-type", mismatch),
+        ("content-type;host", "content-type;host;x-tc-action", mismatch),
+        ("content-type;host", "content-type;host;x-tc-nothing", form),
+        ("content-type;host", "content-type", form),
+        ("Signature=", "Signature=0", mismatch),
+    ] {
+        assert_eq!(refused(good.replace(from, to)).await, code, "{from} -> {to}");
+    }
+    for place in 0..good.len() {
+        let mut changed = good.clone().into_bytes();
+        changed[place] ^= 1;
+        let code = refused(String::from_utf8(changed).unwrap()).await;
+        assert!(code.starts_with("AuthFailure."), "byte {place}: {code}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,12 +161,37 @@ async fn any_changed_parameter_of_an_older_signature_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nonce_is_good_once() {
+async fn a_request_of_an_older_signature_is_good_once() {
     let client = Client::new().await;
-    let pairs = client.signed("GET", Hash::Sha1, "DescribeJobs", &[]);
-    said(&client.older(Method::GET, &pairs).await).unwrap();
-    let again = client.older(Method::GET, &pairs).await;
-    assert_eq!(code(&again), "AuthFailure.SignatureFailure");
+    for (hash, method) in [(Hash::Sha1, Method::GET), (Hash::Sha256, Method::POST)] {
+        let pairs = client.signed(method.as_str(), hash, "DescribeJobs", &[]);
+        said(&client.older(method.clone(), &pairs).await).unwrap();
+        // As it was, in another order, and as late as its time is good.
+        let mut turned = pairs.clone();
+        turned.reverse();
+        for seconds in [0, 1, 299] {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            for pairs in [&pairs, &turned] {
+                let again = client.older(method.clone(), pairs).await;
+                assert_eq!(code(&again), "AuthFailure.SignatureFailure", "{seconds}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_that_another_request_drew_too_is_good() {
+    let client = Client::new().await;
+    let drawn = async |own: &[(&str, &str)]| {
+        client.nonce.set(65_534);
+        let pairs = client.signed("GET", Hash::Sha1, "DescribeJobs", own);
+        said(&client.older(Method::GET, &pairs).await)
+    };
+    drawn(&[]).await.unwrap();
+    drawn(&[("Limit", "5")]).await.unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    drawn(&[]).await.unwrap();
+    assert_eq!(drawn(&[]).await.unwrap_err(), "AuthFailure.SignatureFailure");
 }
 
 #[tokio::test(start_paused = true)]

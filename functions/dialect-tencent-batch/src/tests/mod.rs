@@ -17,7 +17,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::{
-    auth::signing::unreserved,
+    auth::signing::{sha256_hex, unreserved},
     conformance::memory::{Answer, World},
     job::{JobId, JobKey},
     platform::Clock,
@@ -83,33 +83,32 @@ impl Client {
         body: &str,
         change: impl FnOnce(Tc3) -> Tc3,
     ) -> Answer {
-        let at = self.now();
-        let tc3 = Tc3 {
+        self.send(action, &change(self.tc3(body))).await
+    }
+
+    /// A TC3 request with this body, as it should be.
+    pub(super) fn tc3(&self, body: &str) -> Tc3 {
+        Tc3 {
             key: self.world.key.to_string(),
             secret: self.world.secret.reveal().to_owned(),
-            at,
+            at: self.now(),
+            service: "batch".into(),
+            host: HOST.into(),
             version: "2017-03-12".into(),
             region: Some(REGION.into()),
             signed: body.to_owned(),
             sent: body.to_owned(),
             more: Vec::new(),
-        };
-        let tc3 = change(tc3);
-        let headers = [("content-type", "application/json".to_owned()), ("host", HOST.to_owned())];
-        let canonical = sign::canonical("POST", "", &headers, tc3.signed.as_bytes());
-        let signature = sign::tc3(&tc3.secret, tc3.at, &canonical);
-        let date = tc3.at.strftime("%Y-%m-%d");
-        let authorization = format!(
-            "TC3-HMAC-SHA256 Credential={}/{date}/batch/tc3_request, \
-             SignedHeaders=content-type;host, Signature={signature}",
-            tc3.key
-        );
+        }
+    }
+
+    async fn send(&self, action: &str, tc3: &Tc3) -> Answer {
         let mut ask = self
             .world
             .ask("/")
             .method(Method::POST)
             .body("application/json", &tc3.sent)
-            .header("authorization", &authorization)
+            .header("authorization", &tc3.authorization())
             .header("host", HOST)
             .header("x-tc-action", action)
             .header("x-tc-timestamp", &tc3.at.as_second().to_string())
@@ -192,11 +191,32 @@ pub(super) struct Tc3 {
     pub(super) key: String,
     pub(super) secret: String,
     pub(super) at: Timestamp,
+    pub(super) service: String,
+    /// As it is signed; it is sent as it is.
+    pub(super) host: String,
     pub(super) version: String,
     pub(super) region: Option<String>,
     pub(super) signed: String,
     pub(super) sent: String,
     pub(super) more: Vec<(&'static str, String)>,
+}
+
+impl Tc3 {
+    /// The header that signs it.
+    pub(super) fn authorization(&self) -> String {
+        let media_type = "application/json".to_owned();
+        let headers = [("content-type", media_type), ("host", self.host.clone())];
+        let payload = sha256_hex(self.signed.as_bytes());
+        let canonical = sign::canonical("POST", "", &headers, &payload);
+        let signature = sign::tc3(&self.secret, self.at, &self.service, &canonical);
+        format!(
+            "TC3-HMAC-SHA256 Credential={}/{}/{}/tc3_request, \
+             SignedHeaders=content-type;host, Signature={signature}",
+            self.key,
+            self.at.strftime("%Y-%m-%d"),
+            self.service
+        )
+    }
 }
 
 /// What an answer says; it has the one status, the bare type, and an id.
