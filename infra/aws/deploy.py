@@ -28,8 +28,12 @@ import botocore.exceptions
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LAMBDA = ROOT / "target" / "lambda"
 TEMPLATE = ROOT / "infra" / "aws" / "template.yaml"
-# As `shared::agent::IN_IMAGE` has it.
-AGENT_IN_IMAGE = "tarpon-agent"
+# The images that are pushed, by the parameter that names one: the repository and
+# the program. The agent is where `shared::agent::IN_IMAGE` has it.
+IMAGES = {
+    "AgentImage": ("agent", "tarpon-agent"),
+    "PicProcessImage": ("pic-process", "pic-process"),
+}
 # What images call what Lambda calls its architectures.
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 # What stays when the stack goes.
@@ -171,17 +175,18 @@ class Registry:
         return f"{self.host}/{self.repository}@{digest}"
 
 
-def images(session, stack, architecture):
-    """Pushes the agent's image and the image that some jobs are made of."""
-    found = {}
-    for name, file in (("agent", AGENT_IN_IMAGE), ("pic-process", "pic-process")):
+def images(session, stack, parameters):
+    """Pushes the images that no parameter names, and names them."""
+    architecture = ARCHITECTURES[parameters["Architecture"]]
+    for parameter, (repository, file) in IMAGES.items():
+        if parameter in parameters:
+            continue
         program = LAMBDA / file
         if not program.exists():
             sys.exit(f"deploy.py: {program} is not there: run `make package`")
-        registry = Registry(session, f"{stack}/{name}")
-        found[name] = registry.image(program.read_bytes(), file, architecture)
-        say(f"pushed {found[name]}")
-    return found
+        registry = Registry(session, f"{stack}/{repository}")
+        parameters[parameter] = registry.image(program.read_bytes(), file, architecture)
+        say(f"pushed {parameters[parameter]}")
 
 
 def change(session, stack, url, parameters):
@@ -244,9 +249,8 @@ def deploy(session, stack, zips, parameters):
     bucket = artifacts(session, stack)
     # What was built here runs on what it was built on.
     native = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    architecture = parameters.setdefault("Architecture", native)
-    if "AgentImage" not in parameters:
-        parameters["AgentImage"] = images(session, stack, ARCHITECTURES[architecture])["agent"]
+    parameters.setdefault("Architecture", native)
+    images(session, stack, parameters)
     template = packaged(session, bucket, zips)
     key = upload(session, bucket, "template.yaml", template.encode())
     url = f"{session.client('s3').meta.endpoint_url}/{bucket}/{key}"
@@ -287,10 +291,10 @@ def destroy(session, stack, with_data):
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=stack, WaiterConfig={"Delay": 5, "MaxAttempts": 360}
     )
-    for name in ("agent", "pic-process"):
+    for repository, _ in IMAGES.values():
         ecr = session.client("ecr")
         try:
-            ecr.delete_repository(repositoryName=f"{stack}/{name}", force=True)
+            ecr.delete_repository(repositoryName=f"{stack}/{repository}", force=True)
         except ecr.exceptions.RepositoryNotFoundException:
             pass
     for what, name in left:
