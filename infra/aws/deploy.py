@@ -13,14 +13,15 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pathlib
-import platform
 import re
 import sys
 import tarfile
 import urllib.error
 import urllib.request
 import uuid
+import zipfile
 
 import boto3
 import botocore.exceptions
@@ -28,6 +29,8 @@ import botocore.exceptions
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LAMBDA = ROOT / "target" / "lambda"
 TEMPLATE = ROOT / "infra" / "aws" / "template.yaml"
+# Where the template has a function's zip.
+CODE = re.compile(r"CodeUri: \.\./\.\./target/lambda/(\S+)")
 # The images that are pushed, by the parameter that names one: the repository and
 # the program. The agent is where `shared::agent::IN_IMAGE` has it.
 IMAGES = {
@@ -36,6 +39,8 @@ IMAGES = {
 }
 # What images call what Lambda calls its architectures.
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
+# And what the head of a program calls them.
+MACHINES = {62: "x86_64", 183: "arm64"}
 # What stays when the stack goes.
 KEPT = {
     "AWS::DynamoDB::Table": "table",
@@ -88,11 +93,35 @@ def packaged(session, bucket, zips):
 
     def stored(found):
         path = zips / found.group(1)
-        if not path.exists():
-            sys.exit(f"deploy.py: {path} is not there: run `make package`")
         return f"CodeUri: s3://{bucket}/{upload(session, bucket, path.name, path.read_bytes())}"
 
-    return re.sub(r"CodeUri: \.\./\.\./target/lambda/(\S+)", stored, TEMPLATE.read_text())
+    return CODE.sub(stored, TEMPLATE.read_text())
+
+
+def head(path):
+    """How a program begins, in a zip or not."""
+    if not path.exists():
+        sys.exit(f"deploy.py: {path} is not there: run `make package`")
+    if path.suffix != ".zip":
+        with path.open("rb") as file:
+            return file.read(20)
+    with zipfile.ZipFile(path) as file, file.open("bootstrap") as program:
+        return program.read(20)
+
+
+def built_for(paths):
+    """The architecture that all of these programs are for."""
+    found = {}
+    for path in paths:
+        start = head(path)
+        machine = MACHINES.get(int.from_bytes(start[18:20], "little"))
+        if start[:4] != b"\x7fELF" or machine is None:
+            sys.exit(f"deploy.py: {path} has no program for Linux on {' or '.join(ARCHITECTURES)}")
+        found.setdefault(machine, path)
+    if len(found) > 1:
+        mixed = " and ".join(f"{path} is for {machine}" for machine, path in found.items())
+        sys.exit(f"deploy.py: {mixed}: run `make package`")
+    return next(iter(found))
 
 
 class Registry:
@@ -181,11 +210,9 @@ def images(session, stack, parameters):
     for parameter, (repository, file) in IMAGES.items():
         if parameter in parameters:
             continue
-        program = LAMBDA / file
-        if not program.exists():
-            sys.exit(f"deploy.py: {program} is not there: run `make package`")
         registry = Registry(session, f"{stack}/{repository}")
-        parameters[parameter] = registry.image(program.read_bytes(), file, architecture)
+        program = (LAMBDA / file).read_bytes()
+        parameters[parameter] = registry.image(program, file, architecture)
         say(f"pushed {parameters[parameter]}")
 
 
@@ -246,10 +273,13 @@ def describe(cloudformation, stack):
 
 
 def deploy(session, stack, zips, parameters):
+    programs = [zips / name for name in CODE.findall(TEMPLATE.read_text())]
+    programs += [LAMBDA / file for name, (_, file) in IMAGES.items() if name not in parameters]
+    built = built_for(programs)
+    if parameters.setdefault("Architecture", built) != built:
+        asked = parameters["Architecture"]
+        sys.exit(f"deploy.py: Architecture={asked}, but the programs are built for {built}")
     bucket = artifacts(session, stack)
-    # What was built here runs on what it was built on.
-    native = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    parameters.setdefault("Architecture", native)
     images(session, stack, parameters)
     template = packaged(session, bucket, zips)
     key = upload(session, bucket, "template.yaml", template.encode())
@@ -318,7 +348,8 @@ def main():
     wrong = [text for text in options.parameters if "=" not in text]
     if wrong or (options.destroy and options.parameters):
         parser.error("a parameter is NAME=VALUE, and there are none to destroy with")
-    session = boto3.session.Session()
+    # boto3 by itself looks for AWS_DEFAULT_REGION alone.
+    session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
     if session.region_name is None:
         sys.exit("deploy.py: no region is set: AWS_REGION, or the profile's")
     if options.destroy:
