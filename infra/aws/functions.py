@@ -57,7 +57,8 @@ def allow(actions, resource, condition=""):
     return f"{{ Effect: Allow, Action: [{actions}], Resource: {resource}{condition} }}"
 
 
-# What every function does: log, and learn the master key.
+# What every function does: log, and learn the master key, which the host asks for
+# at every cold start, whatever the function is for.
 ALWAYS = [
     allow("logs:CreateLogStream logs:PutLogEvents", "!GetAtt FunctionLogs.Arn"),
     allow("secretsmanager:GetSecretValue", "!GetAtt MasterKey.Id"),
