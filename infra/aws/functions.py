@@ -57,7 +57,8 @@ def allow(actions, resource, condition=""):
     return f"{{ Effect: Allow, Action: [{actions}], Resource: {resource}{condition} }}"
 
 
-# What every function does: log, and learn the master key.
+# What every function does: log, and learn the master key, which the host asks for
+# at every cold start, whatever the function is for.
 ALWAYS = [
     allow("logs:CreateLogStream logs:PutLogEvents", "!GetAtt FunctionLogs.Arn"),
     allow("secretsmanager:GetSecretValue", "!GetAtt MasterKey.Id"),
@@ -343,6 +344,23 @@ URL = """  {id}Url:
     Properties: {{ FunctionName: !Ref {id}, Action: lambda:InvokeFunction, Principal: "*", InvokedViaFunctionUrl: true }}
 """
 
+# Nobody else hears of it.
+FAILS = """  {id}Fails:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      AlarmDescription: {name} crashes, is not given the time or memory, or does not start. What it was to see to is late.
+      Namespace: AWS/Lambda
+      MetricName: Errors
+      Dimensions: [{{ Name: FunctionName, Value: !Ref {id} }}]
+      Statistic: Sum
+      Period: 300
+      EvaluationPeriods: 1
+      Threshold: 2
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+      TreatMissingData: notBreaching
+      AlarmActions: !If [ToldByEmail, [!Ref Alarms], []]
+"""
+
 OUTPUT = """  {id}Url:
     Description: {name} by its own URL, {why}.
     Value: !GetAtt {id}Url.FunctionUrl
@@ -411,7 +429,9 @@ def function(name):
     if is_dialect(name):
         # Its clients know nothing of redirects to where a large answer is.
         return text + URL.format(id=id, mode=", InvokeMode: RESPONSE_STREAM")
-    if not found or name in OPERATORS:
+    if reacts:
+        return text + FAILS.format(id=id, name=name)
+    if name in OPERATORS:
         return text
     method, path = found
     text += INTEGRATION.format(id=id) + ROUTE.format(id=id, route="Route", method=method, path=path)

@@ -40,9 +40,11 @@ start_ecs() {
     ecs=$(told "$folder/ecs" '.*"listening":"\([^"]*\)"')
 }
 
+# Of the two images only the agent's is on the registry: no story runs the other.
 deploy() {
     "$python" "$root/infra/aws/deploy.py" --stack "$stack" --zips "$target/zips" \
-        AgentImage="$TARPON_TEST_AGENT" "$@" >"$folder/outputs"
+        AgentImage="$TARPON_TEST_AGENT" PicProcessImage="${TARPON_TEST_AGENT%/agent}/pic-process" \
+        "$@" >"$folder/outputs"
 }
 
 start_ecs
