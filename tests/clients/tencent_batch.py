@@ -471,13 +471,20 @@ class Life(unittest.TestCase):
         self.assertEqual(ended(first).TaskSet[0].TaskName, "a")
 
     def test_a_job_runs_in_an_environment(self):
+        OURS.put(f"{STORED}/shared.txt", b"here\n")
         data = {"InstanceType": "S1.SMALL1", "ImageId": IMAGE_ID}
+        mapping = {"SourcePath": f"{BUCKET}/shared.txt", "DestinationPath": "/data/"}
         env = ask(
             "CreateComputeEnv",
-            ComputeEnv={"EnvName": "e", "DesiredComputeNodeCount": 1, "EnvData": data},
+            ComputeEnv={
+                "EnvName": "e",
+                "DesiredComputeNodeCount": 1,
+                "EnvData": data,
+                "InputMappings": [mapping],
+            },
             Placement={"Zone": "ap-guangzhou-2"},
         ).EnvId
-        one = task("a", "echo here", EnvId=env)
+        one = task("a", "cat /data/shared.txt", EnvId=env)
         del one["ComputeEnv"]
         job = submit(one)
         self.assertEqual(ended(job).JobState, "SUCCEED")

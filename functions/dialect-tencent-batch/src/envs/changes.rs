@@ -22,7 +22,7 @@ use crate::{
     submit::{
         check_placement, client_token,
         env::{self, Env},
-        limited, needed_region, tags,
+        inputs, limited, needed_region, tags,
     },
 };
 
@@ -73,10 +73,8 @@ fn read(mut env: Fields, region: &str, most: u32) -> Result<(u32, Env), Fault> {
         let rule = "nothing happens to nodes that could be told: a job has its own notifications";
         return Err(Fault::value(&env.path("Notifications"), rule));
     }
-    if !env.objects("InputMappings")?.is_empty() {
-        let rule = "nothing is kept on nodes: a task has its own input mappings";
-        return Err(Fault::value(&env.path("InputMappings"), rule));
-    }
+    // They are read again for each job: nothing is kept on nodes.
+    inputs::read(&mut env)?;
     env.ignore(&["Authentications"]);
     let machine = env::with_rest(env, machine.unwrap_or_default())?;
     Ok((nodes, machine))

@@ -17,7 +17,10 @@ use crate::{
     fields::Fields,
     ids::is_made,
     kept,
-    submit::env::{self, Env},
+    submit::{
+        env::{self, Env},
+        inputs,
+    },
 };
 
 /// The most nodes of an environment.
@@ -71,6 +74,7 @@ pub(crate) async fn machine(service: &Service, project: ProjectId, id: &str) -> 
     let mut env = Fields::new(note.env);
     let data = env.object("EnvData")?;
     let machine = data.map(|data| env::data_of(data, None)).transpose()?.unwrap_or_default();
+    let machine = Env { inputs: inputs::read(&mut env)?, ..machine };
     let disks = "MountDataDisks";
     let rest: Map<_, _> =
         env.raw(disks).map(|value| (disks.to_owned(), value)).into_iter().collect();

@@ -168,7 +168,7 @@ impl Known {
             "EnvType": self.said("EnvType").unwrap_or("MANAGED"),
             "EnvData": self.kept("EnvData"),
             "MountDataDisks": self.list("MountDataDisks"),
-            "InputMappings": [],
+            "InputMappings": self.list("InputMappings"),
             "Authentications": [],
             "Notifications": [],
             "DesiredComputeNodeCount": self.count(),

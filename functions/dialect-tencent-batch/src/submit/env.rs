@@ -4,6 +4,7 @@
 
 use shared::wire::submit::ResourcesRequest;
 
+use super::inputs::Mapping;
 use crate::{faults::Fault, fields::Fields, machines, zones};
 
 /// What is known of a machine.
@@ -15,6 +16,8 @@ pub(crate) struct Env {
     pub(crate) image: Option<String>,
     /// Folders that are there.
     pub(crate) folders: Vec<String>,
+    /// What every task finds there.
+    pub(crate) inputs: Vec<Mapping>,
 }
 
 /// Known, and of no weight in a container.
@@ -71,7 +74,7 @@ pub(crate) fn data_of(mut data: Fields, region: Option<&str>) -> Result<Env, Fau
     check_charge(&mut data)?;
     data.ignore(&OF_MACHINES);
     data.end()?;
-    Ok(Env { resources, image, folders: Vec::new() })
+    Ok(Env { resources, image, ..Env::default() })
 }
 
 /// By one type, the first that there is of several, or by size.

@@ -4,6 +4,7 @@
 mod command;
 pub(crate) mod env;
 mod graph;
+pub(crate) mod inputs;
 mod login;
 mod notify;
 pub(crate) mod paths;

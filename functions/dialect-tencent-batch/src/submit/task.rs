@@ -15,6 +15,7 @@ use crate::{
     submit::{
         command::Command,
         env::{self, Env},
+        inputs::{self, Mapping},
         login::Login,
         paths::{self, Remote},
         streams::{self, LocalFile},
@@ -52,7 +53,9 @@ pub(crate) struct Task {
     pub(crate) login: Option<Login>,
     command: Command,
     files: [Option<LocalFile>; 2],
-    /// All but the image, the command, the resources, and what comes before.
+    inputs: Vec<Mapping>,
+    /// All but the image, the command, the inputs, the resources, and what comes
+    /// before.
     request: TaskRequest,
 }
 
@@ -84,11 +87,7 @@ impl Task {
         let max_concurrent = positive(&mut fields, "MaxConcurrentNum", MAX_INSTANCES)?;
         let [stdout_to, stderr_to] = streams::to_objects(fields.object("RedirectInfo")?, &name)?;
         let files = streams::to_files(fields.object("RedirectLocalInfo")?)?;
-        let mut inputs = inputs(&mut fields)?;
-        if let Some((remote, path)) = command.package() {
-            let source = SourceRequest::Object(remote.object());
-            inputs.push(InputRequest { path, source, mode: None });
-        }
+        let inputs = inputs::read(&mut fields)?;
         let outputs = outputs(&mut fields)?;
         let env = variables(&mut fields)?;
         not_our_concern(&mut fields)?;
@@ -96,7 +95,6 @@ impl Task {
         let request = TaskRequest {
             name: Some(name.clone()),
             env,
-            inputs,
             outputs,
             stdout_to,
             stderr_to,
@@ -106,7 +104,7 @@ impl Task {
             timeout_seconds,
             ..TaskRequest::default()
         };
-        Ok(Task { name, place, image, login, command, files, request })
+        Ok(Task { name, place, image, login, command, files, inputs, request })
     }
 
     /// How many instances it has.
@@ -116,11 +114,17 @@ impl Task {
 
     /// The request, with this image, on machines like this, after others.
     pub(crate) fn request(self, image: String, env: &Env, shared: bool) -> TaskRequest {
+        let mut inputs = inputs::found(&env.inputs, &self.inputs);
+        if let Some((remote, path)) = self.command.package() {
+            let source = SourceRequest::Object(remote.object());
+            inputs.push(InputRequest { path, source, mode: None });
+        }
         let (entrypoint, command) = self.command.words(&env.folders, &self.files);
         TaskRequest {
             image,
             entrypoint: Some(entrypoint),
             command: Some(command),
+            inputs,
             // The machines of a queue are the queue's own.
             resources: if shared { ResourcesRequest::default() } else { env.resources },
             ..self.request
@@ -215,27 +219,6 @@ fn positive(fields: &mut Fields, name: &str, most: u32) -> Result<Option<u32>, F
         Some(0) => Err(Fault::value(&fields.path(name), "it is at least 1")),
         said => Ok(said),
     }
-}
-
-/// Objects, or folders of them, that are there as files.
-pub(crate) fn inputs(fields: &mut Fields) -> Result<Vec<InputRequest>, Fault> {
-    let mut inputs = Vec::new();
-    for mut mapping in fields.objects("InputMappings")? {
-        let from = mapping.said("SourcePath")?;
-        let remote = Remote::parse(&mapping.path("SourcePath"), &from)?;
-        let to = mapping.said("DestinationPath")?;
-        paths::local(&mapping.path("DestinationPath"), &to)?;
-        mapping.ignore(&["MountOptionParameter", "MountType"]);
-        mapping.end()?;
-        inputs.push(if remote.is_folder() {
-            InputRequest { path: to, source: SourceRequest::Folder(remote.folder()), mode: None }
-        } else {
-            let file = if to.ends_with('/') { remote.file_name() } else { "" };
-            let source = SourceRequest::Object(remote.object());
-            InputRequest { path: format!("{to}{file}"), source, mode: None }
-        });
-    }
-    Ok(inputs)
 }
 
 fn outputs(fields: &mut Fields) -> Result<Vec<OutputRequest>, Fault> {

@@ -61,6 +61,34 @@ async fn a_job_runs_in_an_environment_as_that_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_environment_maps_is_there_in_every_task() {
+    let client = Client::new().await;
+    let bucket = "cos://data-1.cos.ap-guangzhou.myqcloud.com";
+    let mapping = |from: &str, to: &str| {
+        let from = format!("{bucket}/{from}");
+        json!({ "SourcePath": from, "DestinationPath": to })
+    };
+    let mut said = draft(1);
+    let mappings = json!([mapping("in/", "/data/in/"), mapping("one.csv", "/data/")]);
+    said["ComputeEnv"]["InputMappings"] = mappings.clone();
+    let id = client.got("CreateComputeEnv", said).await["EnvId"].as_str().unwrap().to_owned();
+    let info = client.got("DescribeComputeEnvCreateInfo", json!({ "EnvId": id })).await;
+    assert_eq!(info["InputMappings"], mappings);
+    // What a task maps to the same place hides what the environment has there.
+    let own = json!([mapping("own/", "/data/in"), mapping("two.csv", "/data/")]);
+    let other = with(with(in_env(&id), "TaskName", json!("b")), "InputMappings", own);
+    let job = client.submit(json!([in_env(&id), other])).await;
+    let job = client.world.job(parsed(&job)).await;
+    let spec = shared::ops::attempts::load_spec(&client.world.service, &job).await.unwrap();
+    let paths = |task: usize| {
+        let inputs = spec.tasks[task].inputs.iter();
+        inputs.map(|input| input.path.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(0), ["/data/in/", "/data/one.csv"]);
+    assert_eq!(paths(1), ["/data/one.csv", "/data/in", "/data/two.csv"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_environment_is_described_changed_and_deleted() {
     let client = Client::new().await;
     let id = created(&client, 2).await;
@@ -183,6 +211,16 @@ async fn an_environment_keeps_its_rules() {
         ("EnvType", json!("WILD"), "InvalidParameterValue"),
         ("EnvData", json!({ "InstanceType": "X" }), "InvalidParameter.CvmParameters"),
         ("Notifications", json!([{ "TopicName": "t" }]), "InvalidParameterValue"),
+        (
+            "InputMappings",
+            json!([{ "SourcePath": "cfs://10.0.0.1/d", "DestinationPath": "/d" }]),
+            "InvalidParameterValue.RemoteStorageSchemeType",
+        ),
+        (
+            "InputMappings",
+            json!([{ "SourcePath": "cos://b-1.cosgz.myqcloud.com/d/", "DestinationPath": "d" }]),
+            "InvalidParameterValue.LocalPath",
+        ),
     ] {
         let mut said = draft(1);
         said["ComputeEnv"][name] = value.clone();
