@@ -157,6 +157,9 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
 }
 
 #[cfg(test)]
+mod platform;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
