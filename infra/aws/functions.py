@@ -57,12 +57,12 @@ def allow(actions, resource, condition=""):
     return f"{{ Effect: Allow, Action: [{actions}], Resource: {resource}{condition} }}"
 
 
-# What every function does: log, and learn the master key, which the host asks for
-# at every cold start, whatever the function is for.
-ALWAYS = [
-    allow("logs:CreateLogStream logs:PutLogEvents", "!GetAtt FunctionLogs.Arn"),
-    allow("secretsmanager:GetSecretValue", "!GetAtt MasterKey.Id"),
-]
+# What every function does.
+LOG = [allow("logs:CreateLogStream logs:PutLogEvents", "!GetAtt FunctionLogs.Arn")]
+
+# What the host asks for at every cold start, but for a function that tells
+# everybody the same, and is granted nothing.
+KEY = [allow("secretsmanager:GetSecretValue", "!GetAtt MasterKey.Id")]
 
 GRANTS = {
     # The table.
@@ -403,7 +403,8 @@ def has_url(name):
 
 def function(name):
     id, grants = identifier(name), FUNCTIONS[name]
-    statements = ALWAYS + [statement for grant in grants for statement in GRANTS[grant]]
+    granted = [statement for grant in grants for statement in GRANTS[grant]]
+    statements = LOG + (KEY + granted if granted else [])
     timeout = 900 if has_url(name) else SECONDS.get(name)
     more = f"      Timeout: {timeout}\n" if timeout else ""
     if name in AGENTS:
