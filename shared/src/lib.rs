@@ -26,6 +26,8 @@ pub mod function;
 #[cfg(feature = "service")]
 pub mod guard;
 #[cfg(feature = "service")]
+pub mod keyed;
+#[cfg(feature = "service")]
 pub mod ops;
 #[cfg(feature = "outbox")]
 pub mod outbox;

@@ -58,9 +58,18 @@ impl Pretend {
 
     /// Who calls it.
     pub(super) fn calls(&self) -> SignedCalls {
+        SignedCalls::new(&self.aws(), Self::clock())
+    }
+
+    /// What a client of it is made from.
+    pub(super) fn aws(&self) -> Aws {
         let credentials = Credentials::new("id", "secret", None, None, "tests");
-        let aws = Aws::new("eu-west-1".into(), credentials, Some(self.url.clone()));
-        SignedCalls::new(&aws, Arc::new(Epoch))
+        Aws::new("eu-west-1".into(), credentials, Some(self.url.clone()))
+    }
+
+    /// A clock that stands still.
+    pub(super) fn clock() -> Arc<dyn Clock> {
+        Arc::new(Epoch)
     }
 
     /// The next answer.
@@ -71,6 +80,16 @@ impl Pretend {
     /// Every request, head and body.
     pub(super) fn requests(&self) -> Vec<String> {
         self.shared.lock().unwrap().requests.clone()
+    }
+
+    /// Every operation that was asked for of a service whose targets start so.
+    pub(super) fn operations(&self, target: &str) -> Vec<String> {
+        let header = format!("x-amz-target: {}.", target.to_lowercase());
+        let operation = |request: &String| {
+            let at = request.to_lowercase().find(&header)? + header.len();
+            request[at..].lines().next().map(str::to_owned)
+        };
+        self.requests().iter().filter_map(operation).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What starts a task, once; and what does not.
 
+use futures::future::join_all;
 use shared::{
     conformance::runtime::{Act, Stage, attempt, launch_of, soon, tidy},
     job::{Cause, Network, Resources},
@@ -135,6 +136,33 @@ async fn a_definition_is_registered_once_and_found_again() {
     let fifth = stage.script(5, "say up").await;
     assert_eq!(stage.says(&fifth).await, "up");
     assert_eq!(stage.endpoint.calls(REGISTER), 3);
+    tidy(&mut stage).await;
+}
+
+#[tokio::test]
+async fn attempts_that_start_at_once_register_their_definition_once() {
+    const ATTEMPTS: u32 = 16;
+    let mut stage = EcsStage::new().await;
+    // None gets as far as to a container: what comes before is what counts.
+    let unplaced = vec!["RESOURCE:CPU".to_owned(); ATTEMPTS as usize];
+    stage.endpoint.set_faults(Faults { unplaced, crowded: 2, ..Faults::default() });
+    let runtime = stage.runtime();
+    let mut launches = Vec::new();
+    for number in 1..=ATTEMPTS {
+        launches.push(stage.script(number, "say up").await);
+    }
+    let launched = join_all(launches.iter().map(|launch| runtime.launch(launch))).await;
+    for refused in launched {
+        assert!(matches!(refused, Err(RuntimeError::NoCapacity(_))), "{refused:?}");
+    }
+    assert_eq!(stage.endpoint.calls(RUN), u64::from(ATTEMPTS));
+    assert_eq!(stage.endpoint.calls("RegisterTaskDefinition"), 3, "two of them were refused");
+
+    // One that is never let through is tried again later: it is nobody's fault.
+    stage.endpoint.set_faults(Faults { crowded: 100, ..Faults::default() });
+    let other = Launch { user: Some("0".into()), ..launches.remove(0) };
+    let refused = runtime.launch(&other).await;
+    assert!(matches!(refused, Err(RuntimeError::Unavailable(_))), "{refused:?}");
     tidy(&mut stage).await;
 }
 

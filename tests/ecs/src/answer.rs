@@ -38,6 +38,13 @@ impl Refusal {
         Refusal::new("ThrottlingException", "Rate exceeded")
     }
 
+    /// Too many registrations of one family.
+    pub(crate) fn crowded() -> Self {
+        let message =
+            "Too many concurrent attempts to create a new revision of the specified family.";
+        Refusal::client(message)
+    }
+
     /// An answer that got lost on its way.
     pub(crate) fn lost() -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -12,6 +12,9 @@ pub struct Faults {
     pub throttled: BTreeMap<String, u32>,
     /// How many calls of an operation are done, and the answer lost.
     pub unanswered: BTreeMap<String, u32>,
+    /// How many registrations of a task definition are refused because others
+    /// of its family come at the same time.
+    pub crowded: u32,
     /// For which reasons the next `RunTask`s place no task.
     pub unplaced: Vec<String>,
     /// The most that one page of a list has; 100 where it is 0.
@@ -43,6 +46,10 @@ impl Faults {
 
     pub(crate) fn loses_answer(&mut self, operation: &str) -> bool {
         taken(&mut self.unanswered, operation)
+    }
+
+    pub(crate) fn crowds(&mut self) -> bool {
+        take(&mut self.crowded)
     }
 
     pub(crate) fn next_unplaced(&mut self) -> Option<String> {

@@ -19,6 +19,7 @@ const FILTERS: [&str; 5] =
 
 pub(crate) async fn perform(ecs: &Arc<Ecs>, operation: &str, request: Value) -> Answer {
     match operation {
+        "RegisterTaskDefinition" if ecs.faults().crowds() => Err(Refusal::crowded()),
         "RegisterTaskDefinition" => ecs.definitions.register(request),
         "DescribeTaskDefinition" => ecs.definitions.describe(&request),
         "RunTask" => ecs.launches.run(ecs, request),

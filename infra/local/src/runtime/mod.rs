@@ -8,7 +8,6 @@ pub mod process;
 
 mod detect;
 mod folders;
-mod keyed;
 mod local;
 mod room;
 

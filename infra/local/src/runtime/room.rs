@@ -4,11 +4,10 @@ use std::{collections::HashMap, fmt, sync::Mutex};
 
 use shared::{
     job::{AttemptKey, ProjectId, Resources},
+    keyed::guard,
     platform::Admission,
 };
 use tokio::sync::watch;
-
-use super::keyed::guard;
 
 /// CPUs and memory, shared out to attempts until these are forgotten.
 pub struct Room {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
@@ -16,16 +16,17 @@ use tracing::{debug, info};
 use super::{
     config::EcsConfig,
     definition::Definition,
-    fault::{self, Unstarted},
+    fault::{self, Unregistered, Unstarted},
     naming,
     pace::Pace,
     request,
     sighting::sighting,
 };
 use crate::{
-    aws::registry::Registry,
+    aws::{pace::Pace as Tries, registry::Registry},
     fargate::Size,
     job::{AttemptKey, ImageReference, Network, ProjectId, ResolvedImage, Resources},
+    keyed::{Keyed, guard},
     platform::{
         Admission, Clock, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
@@ -54,7 +55,10 @@ pub struct EcsRuntime {
     ecs: Client,
     config: EcsConfig,
     registry: Registry,
+    clock: Arc<dyn Clock>,
     pace: Pace,
+    /// Families that are being looked up or registered, by one launch each.
+    defining: Keyed<String>,
     /// Families that are there.
     registered: Mutex<HashSet<String>>,
     /// Attempts that were seen to have ended, of which nothing is left to stop.
@@ -76,31 +80,48 @@ impl EcsRuntime {
             ecs,
             config,
             registry,
-            pace: Pace::new(clock, PER_SECOND, BURST),
+            pace: Pace::new(Arc::clone(&clock), PER_SECOND, BURST),
+            clock,
+            defining: Keyed::default(),
             registered: Mutex::default(),
             ended: Mutex::default(),
         })
     }
 
-    /// Sees to it that the family is there. Two that do so at once register it
-    /// twice, in the same words.
+    /// Sees to it that the family is there. The attempts of a job are launched
+    /// side by side and are of one family, of which ECS refuses registrations
+    /// that come at once: the first registers it, the others wait for that.
     async fn define(&self, definition: &Definition<'_>) -> Result<(), RuntimeError> {
         let family = definition.family();
+        let _turn = self.defining.lock(family.clone()).await;
         if guard(&self.registered).contains(&family) {
             return Ok(());
         }
-        match self.ecs.describe_task_definition().task_definition(&family).send().await {
-            Ok(_) => {}
-            Err(error) if fault::is_undefined(&error) => self.register(definition).await?,
-            Err(error) => return Err(fault::unavailable(error)),
+        let mut tries = Tries::new(&*self.clock);
+        while !self.is_defined(&family).await? {
+            match self.register(definition).await {
+                Ok(()) => break,
+                // Another function is at it: in the same words, so that what it
+                // registers will do.
+                Err(Unregistered::Crowded(_)) if tries.wait().await => {}
+                Err(unregistered) => return Err(unregistered.into()),
+            }
         }
         keep(&self.registered, family);
         Ok(())
     }
 
-    async fn register(&self, definition: &Definition<'_>) -> Result<(), RuntimeError> {
+    async fn is_defined(&self, family: &str) -> Result<bool, RuntimeError> {
+        match self.ecs.describe_task_definition().task_definition(family).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if fault::is_undefined(&error) => Ok(false),
+            Err(error) => Err(fault::unavailable(error)),
+        }
+    }
+
+    async fn register(&self, definition: &Definition<'_>) -> Result<(), Unregistered> {
         let said = definition.registration(self.config.architecture);
-        let said = said.map_err(fault::unavailable)?;
+        let said = said.map_err(|error| Unregistered::For(fault::unavailable(error)))?;
         let request = self
             .ecs
             .register_task_definition()
@@ -148,7 +169,8 @@ impl EcsRuntime {
         self.define(&definition).await?;
         let started = match self.run(request.clone()).await {
             Err(Unstarted::Undefined) => {
-                self.register(&definition).await?;
+                guard(&self.registered).remove(&family);
+                self.define(&definition).await?;
                 self.run(request).await
             }
             settled => settled,
@@ -313,6 +335,112 @@ fn keep<T: Eq + std::hash::Hash>(names: &Mutex<HashSet<T>>, name: T) {
     names.insert(name);
 }
 
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        aws::{pretend::Pretend, registry::RegistryConfig, runtime::samples},
+        guard::Guard,
+    };
+
+    const CROWDED: &str =
+        "Too many concurrent attempts to create a new revision of the specified family.";
+
+    fn runtime(pretend: &Pretend) -> EcsRuntime {
+        let ecs = Client::new(pretend.aws().sdk());
+        let images = RegistryConfig {
+            guard: Guard::new(Vec::new()),
+            architecture: "amd64",
+            calls: None,
+            secrets: None,
+        };
+        let images = Registry::new(images, Pretend::clock());
+        EcsRuntime::new(ecs, samples::config(), images, Pretend::clock()).unwrap()
+    }
+
+    /// The attempts of one spec, all launched at once.
+    async fn launched(runtime: &EcsRuntime, count: u32) -> Vec<Result<Launched, RuntimeError>> {
+        let launches = (0..count).map(|instance| {
+            let mut launch = samples::launch();
+            launch.attempt.attempt.instance = instance;
+            async move { runtime.launch(&launch).await }
+        });
+        join_all(launches).await
+    }
+
+    fn undefined(pretend: &Pretend) {
+        let message = "Unable to describe task definition.";
+        pretend.answers(400, &json!({ "__type": "ClientException", "message": message }));
+    }
+
+    fn crowded(pretend: &Pretend) {
+        pretend.answers(400, &json!({ "__type": "ClientException", "message": CROWDED }));
+    }
+
+    fn is_so(pretend: &Pretend) {
+        pretend.answers(200, &json!({ "taskDefinition": {} }));
+    }
+
+    fn started(pretend: &Pretend) {
+        pretend.answers(200, &json!({ "tasks": [{ "taskArn": "arn:task" }] }));
+    }
+
+    fn operations(pretend: &Pretend) -> Vec<String> {
+        pretend.operations("AmazonEC2ContainerServiceV20141113")
+    }
+
+    #[tokio::test]
+    async fn attempts_of_one_spec_that_start_at_once_have_it_registered_once() {
+        let pretend = Pretend::open().await;
+        undefined(&pretend);
+        is_so(&pretend);
+        (0..16).for_each(|_| started(&pretend));
+        let launched = launched(&runtime(&pretend), 16).await;
+        assert!(launched.iter().all(Result::is_ok), "{launched:?}");
+        let operations = operations(&pretend);
+        assert_eq!(operations[..2], ["DescribeTaskDefinition", "RegisterTaskDefinition"]);
+        assert_eq!(operations[2..], ["RunTask"; 16]);
+    }
+
+    #[tokio::test]
+    async fn what_another_function_registers_at_the_same_time_will_do() {
+        let pretend = Pretend::open().await;
+        undefined(&pretend);
+        crowded(&pretend);
+        is_so(&pretend);
+        started(&pretend);
+        let launched = launched(&runtime(&pretend), 1).await;
+        assert!(launched.iter().all(Result::is_ok), "{launched:?}");
+        let expected = [
+            "DescribeTaskDefinition",
+            "RegisterTaskDefinition",
+            "DescribeTaskDefinition",
+            "RunTask",
+        ];
+        assert_eq!(operations(&pretend), expected);
+    }
+
+    #[tokio::test]
+    async fn a_definition_that_somebody_removed_is_registered_again() {
+        let pretend = Pretend::open().await;
+        is_so(&pretend);
+        let message = "TaskDefinition not found.";
+        pretend.answers(400, &json!({ "__type": "ClientException", "message": message }));
+        undefined(&pretend);
+        is_so(&pretend);
+        started(&pretend);
+        let launched = launched(&runtime(&pretend), 1).await;
+        assert!(launched.iter().all(Result::is_ok), "{launched:?}");
+        let expected = [
+            "DescribeTaskDefinition",
+            "RunTask",
+            "DescribeTaskDefinition",
+            "RegisterTaskDefinition",
+            "RunTask",
+        ];
+        assert_eq!(operations(&pretend), expected);
+    }
 }

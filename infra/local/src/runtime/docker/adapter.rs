@@ -28,6 +28,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shared::{
     guard::Guard,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
+    keyed::Keyed,
     platform::{
         Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
@@ -45,7 +46,6 @@ use super::{
 use crate::runtime::{
     detect::Engine,
     folders::Folders,
-    keyed::Keyed,
     local::{DEATHS, Local, StartError},
     room::Room,
 };

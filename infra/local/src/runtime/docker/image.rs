@@ -26,12 +26,12 @@ use sha2::{Digest, Sha256};
 use shared::{
     guard::Guard,
     job::{ImageReference, ProjectId, ResolvedImage},
+    keyed::{Keyed, guard},
     platform::{RegistryCredentials, ResolveError},
 };
 use tokio::time::Instant;
 
 use super::fault;
-use crate::runtime::keyed::{Keyed, guard};
 
 /// How long a registry's answer holds: a tag may move, access may be taken away.
 const FRESH: Duration = Duration::from_mins(1);

@@ -19,7 +19,10 @@ use bollard::{
     query_parameters::{InspectNetworkOptions, PruneNetworksOptionsBuilder},
 };
 use sha2::{Digest, Sha256};
-use shared::job::{Network, ProjectId};
+use shared::{
+    job::{Network, ProjectId},
+    keyed::{Keyed, guard},
+};
 use tokio::{process::Command, sync::OnceCell};
 use tracing::{info, warn};
 
@@ -27,7 +30,6 @@ use super::{
     container::{self, INSTANCE},
     fault,
 };
-use crate::runtime::keyed::{Keyed, guard};
 
 /// What every bridge of ours is called first, for the packet filter to match.
 const PREFIX: &str = "tarpon";

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 use shared::{
     agent,
     job::{AttemptKey, ImageReference, ProjectId, ResolvedImage, Resources},
+    keyed::{Keyed, guard},
     platform::{
         Admission, Known, Launch, Launched, RegistryCredentials, ResolveError, Runtime,
         RuntimeError, Sighting,
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::runtime::{
     folders::Folders,
-    keyed::{Keyed, guard},
     local::{DEATHS, Local, StartError},
     room::Room,
 };

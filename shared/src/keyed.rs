@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 type Locks<K> = Arc<Mutex<HashMap<K, Arc<tokio::sync::Mutex<()>>>>>;
 
 /// Locks by key.
-pub(super) struct Keyed<K> {
+pub struct Keyed<K> {
     locks: Locks<K>,
 }
 
@@ -23,7 +23,7 @@ impl<K> Default for Keyed<K> {
 
 impl<K: Clone + Eq + Hash> Keyed<K> {
     /// Waits until nobody else holds `key`.
-    pub(super) async fn lock(&self, key: K) -> Held<K> {
+    pub async fn lock(&self, key: K) -> Held<K> {
         let lock = guard(&self.locks).entry(key.clone()).or_default().clone();
         // Made before waiting: a caller that gives up cleans up as well.
         let mut held = Held { locks: self.locks.clone(), key, guard: None };
@@ -33,7 +33,7 @@ impl<K: Clone + Eq + Hash> Keyed<K> {
 }
 
 /// A key that is held until this is dropped.
-pub(super) struct Held<K: Eq + Hash> {
+pub struct Held<K: Eq + Hash> {
     locks: Locks<K>,
     key: K,
     guard: Option<OwnedMutexGuard<()>>,
@@ -49,9 +49,9 @@ impl<K: Eq + Hash> Drop for Held<K> {
     }
 }
 
-/// Whatever is behind a lock here is whole after every statement, so a panic
-/// elsewhere does not spoil it.
-pub(super) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What is behind a lock that a panic elsewhere does not spoil: whatever is kept
+/// so is whole after every statement.
+pub fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
