@@ -58,7 +58,8 @@ impl Action for GetOutput {
                 "One tar: `Stdout`, `Stderr`, each output under its absolute path without the \
                  slash, `manifest.json`. A `Range` of it can be had. Of a job of several \
                  archives, without a selector, one tar of all, each in a folder of its own: \
-                 `TASK/INSTANCE/`.",
+                 `TASK/INSTANCE/`. Where there is not the time to put that one together, the \
+                 answer is 503 with the code `out_of_time`: ask for the archives one by one.",
             )
             .query("task", "The task's name; all without.")
             .query("instance", "The instance, from 0; all without.")

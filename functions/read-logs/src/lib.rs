@@ -71,8 +71,8 @@ impl Action for ReadLogs {
             .text(
                 "Of a process that runs, what it has written so far. With `Accept: \
                  application/x-ndjson`, one JSON object a line: `stream`, `offset`, `data` in \
-                 base 64. An answer with the header `Tarpon-More: true` was cut: ask again, from \
-                 where it ended.",
+                 base 64. With `follow`, an answer with the header `Tarpon-More: true` was cut: \
+                 ask again, from where it ended.",
             )
             .query("stream", "`stdout` or `stderr`; both without.")
             .query("stdout_offset", "How many bytes of `stdout` to leave out; 0 without.")

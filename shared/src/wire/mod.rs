@@ -18,7 +18,7 @@ mod xml;
 
 pub use body::{Body, Stored};
 pub use cursor::Cursor;
-pub use problem::Problem;
+pub use problem::{OutOfTime, Problem};
 pub use ranged::{RangeAsked, Ranged};
 pub use reply::Reply;
 pub use request::{

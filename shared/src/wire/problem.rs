@@ -87,6 +87,12 @@ pub enum Problem {
     Internal(#[source] Source),
 }
 
+/// What there is not the time for, and what to ask for instead: of all that
+/// [`Problem::Unavailable`] comes from, what whoever asks is told.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OutOfTime(pub &'static str);
+
 impl Problem {
     /// A field that breaks a rule.
     pub fn invalid(field: impl Into<String>, rule: impl Into<Cow<'static, str>>) -> Self {
@@ -142,8 +148,17 @@ impl Problem {
             Problem::OutOfRange { .. } => "out_of_range",
             Problem::NoRoute(_) | Problem::NoMethod => "no_route",
             Problem::TooMany(_) => "too_many",
+            Problem::Unavailable(source) if source.is::<OutOfTime>() => "out_of_time",
             Problem::Unavailable(_) => "unavailable",
             Problem::Internal(_) => "internal",
+        }
+    }
+
+    /// A sentence for people.
+    fn detail(&self) -> String {
+        match self {
+            Problem::Unavailable(source) if source.is::<OutOfTime>() => source.to_string(),
+            _ => self.to_string(),
         }
     }
 
@@ -158,7 +173,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Problem"),
             status: status.as_u16(),
             code: self.code(),
-            detail: self.to_string(),
+            detail: self.detail(),
             field,
         };
         let json = serde_json::to_vec(&details).expect("problem details are plain text");
@@ -172,6 +187,8 @@ impl Problem {
                 let range = HeaderValue::try_from(format!("bytes */{size}"));
                 reply.with(header::CONTENT_RANGE, range.expect("digits are a header value"))
             }
+            // The same again would take as long.
+            Problem::Unavailable(source) if source.is::<OutOfTime>() => reply,
             Problem::Unavailable(_) | Problem::TooMany(_) => reply.with(header::RETRY_AFTER, "1"),
             _ => reply,
         }

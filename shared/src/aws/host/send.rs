@@ -1,18 +1,13 @@
 //! How a reply is sent: inline while it fits what Lambda carries, else by a
 //! redirect to where its bytes are stored. What can be asked for piece by piece
-//! is sent inline as far as it fits, and said to go on.
+//! is sent inline as far as it fits, and said to go on. Everything else is sent
+//! whole or not at all: nobody could tell a part of it from all of it.
 //!
 //! What is not stored as an object of its own, a member of an archive or a
 //! long log, becomes one that expires. A redirect makes the client repeat its
 //! range, so a whole is stored, of which that is the range.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
@@ -23,9 +18,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ops::objects::Stretch,
-    platform::{ByteStream, Grant, GrantMethod, ObjectKey, Put},
+    platform::{ByteStream, Grant, GrantMethod, ObjectKey, ObjectsError, Put},
     service::Service,
-    wire::{Body, Problem, Reply, Stored},
+    wire::{Body, OutOfTime, Problem, Reply, Stored},
 };
 
 /// The most bytes of a body that is sent inline: in base 64, with all that is
@@ -41,6 +36,13 @@ const GOOD_SECONDS: i64 = 900;
 
 /// What says that a stream was cut, not ended: the caller may ask again.
 const MORE: HeaderName = HeaderName::from_static("tarpon-more");
+
+/// What is told whose answer there is not the time for.
+const NO_TIME: OutOfTime = OutOfTime(
+    "there is not the time to put this answer together: ask for less at once (of an output, one \
+     `task` and `instance`; of a log, `follow=true`, which goes on where it was cut), or ask at \
+     the action's own URL, where there is more time",
+);
 
 /// A reply, and its body.
 pub(super) struct Sent {
@@ -64,60 +66,72 @@ pub(super) async fn send(
         }
         return Ok(Sent { reply, bytes: Bytes::new() });
     }
-    let (cut, key) = match body {
+    let left = left(service, until);
+    let key = match body {
         Body::Empty => return Ok(Sent { reply, bytes: Bytes::new() }),
         Body::Stream { length: Some(length), stored: Some(stored), .. }
             if length > INLINE_BYTES as u64 =>
         {
-            (Cut::default(), elsewhere(service, &reply, stored).await?)
+            elsewhere(service, &reply, stored, left).await?
         }
         Body::Pieces(pieces) => {
-            let cut = Cut::default();
-            let bytes = some(cut.cutting(pieces, service, until), &cut).await?;
-            return Ok(Sent { reply: cut.told(reply), bytes });
-        }
-        body => {
-            let cut = Cut::default();
-            match gather(cut.cutting(body.into_stream(), service, until)).await? {
-                Gathered::All(bytes) => return Ok(Sent { reply: cut.told(reply), bytes }),
-                Gathered::TooMuch(stream) => {
-                    let random = service.platform.clock.random::<16>();
-                    let key = passing(&HEXLOWER.encode(&random));
-                    service.platform.objects.put(&key, stream, put(&reply)).await?;
-                    (cut, key)
-                }
+            let Start { bytes, is_cut } = start(pieces, left).await?;
+            if is_cut {
+                reply.headers.insert(MORE, HeaderValue::from_static("true"));
             }
+            return Ok(Sent { reply, bytes });
         }
+        body => match gather(timely(body.into_stream(), left)).await? {
+            Gathered::All(bytes) => return Ok(Sent { reply, bytes }),
+            Gathered::TooMuch(stream) => {
+                let random = service.platform.clock.random::<16>();
+                let key = passing(&HEXLOWER.encode(&random));
+                store(service, &key, stream, put(&reply)).await?;
+                key
+            }
+        },
     };
-    redirect(service, method, cut.told(reply), key).await
+    redirect(service, method, reply, key).await
 }
 
-/// Whether a stream was cut, because the time was over or there was no room.
-#[derive(Clone, Default)]
-struct Cut(Arc<AtomicBool>);
+fn left(service: &Service, until: Timestamp) -> Duration {
+    let left = until.duration_since(service.platform.clock.now());
+    Duration::try_from(left).unwrap_or_default()
+}
 
-impl Cut {
-    /// The stream, which ends at that time.
-    fn cutting(&self, stream: ByteStream, service: &Service, until: Timestamp) -> ByteStream {
-        let left = until.duration_since(service.platform.clock.now());
-        let left = Duration::try_from(left).unwrap_or_default();
-        let cut = self.clone();
-        let over = async move {
-            tokio::time::sleep(left).await;
-            cut.happens();
-        };
-        stream.take_until(Box::pin(over)).boxed()
-    }
-
-    fn happens(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn told(&self, mut reply: Reply) -> Reply {
-        if self.0.load(Ordering::Relaxed) {
-            reply.headers.insert(MORE, HeaderValue::from_static("true"));
+/// The stream, which breaks off when that time is over.
+fn timely(stream: ByteStream, left: Duration) -> ByteStream {
+    let over = Box::pin(tokio::time::sleep(left));
+    let pieces = stream::unfold(Some((stream, over)), |open| async move {
+        let (mut stream, mut over) = open?;
+        tokio::select! {
+            biased;
+            () = &mut over => Some((Err(io::Error::other(NO_TIME)), None)),
+            piece = stream.next() => piece.map(|piece| (piece, Some((stream, over)))),
         }
-        reply
+    });
+    pieces.boxed()
+}
+
+/// Why a body has no end.
+fn broken(error: io::Error) -> Problem {
+    match error.downcast::<OutOfTime>() {
+        Ok(late) => Problem::Unavailable(Box::new(late)),
+        Err(error) => Problem::Unavailable(error.into()),
+    }
+}
+
+/// Stores all of a body, or nothing.
+async fn store(
+    service: &Service,
+    key: &ObjectKey,
+    body: ByteStream,
+    put: Put,
+) -> Result<(), Problem> {
+    match service.platform.objects.put(key, body, put).await {
+        Ok(_) => Ok(()),
+        Err(ObjectsError::Body(error)) => Err(broken(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -132,7 +146,7 @@ enum Gathered {
 async fn gather(mut stream: ByteStream) -> Result<Gathered, Problem> {
     let mut gathered = BytesMut::new();
     while let Some(piece) = stream.next().await {
-        gathered.extend_from_slice(&piece.map_err(|error| Problem::Unavailable(error.into()))?);
+        gathered.extend_from_slice(&piece.map_err(broken)?);
         if gathered.len() > INLINE_BYTES {
             let first = gathered.freeze();
             let all = stream::once(async move { Ok(first) }).chain(stream);
@@ -142,19 +156,31 @@ async fn gather(mut stream: ByteStream) -> Result<Gathered, Problem> {
     Ok(Gathered::All(gathered.freeze()))
 }
 
-/// As many whole pieces as are sent inline; one at least, for there to be
-/// progress.
-async fn some(mut pieces: ByteStream, cut: &Cut) -> Result<Bytes, Problem> {
+/// The first of pieces.
+struct Start {
+    bytes: Bytes,
+    /// Whether the time was over, or there was no room for the next.
+    is_cut: bool,
+}
+
+/// As many whole pieces as are there in time and are sent inline; where there
+/// is time, one at least, for there to be progress.
+async fn start(mut pieces: ByteStream, left: Duration) -> Result<Start, Problem> {
     let mut gathered = BytesMut::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| Problem::Unavailable(error.into()))?;
+    let mut over = pin!(tokio::time::sleep(left));
+    let is_cut = loop {
+        let piece = tokio::select! {
+            biased;
+            () = &mut over => break true,
+            piece = pieces.next() => piece,
+        };
+        let Some(piece) = piece.transpose().map_err(broken)? else { break false };
         if !gathered.is_empty() && gathered.len() + piece.len() > INLINE_BYTES {
-            cut.happens();
-            break;
+            break true;
         }
         gathered.extend_from_slice(&piece);
-    }
-    Ok(gathered.freeze())
+    };
+    Ok(Start { bytes: gathered.freeze(), is_cut })
 }
 
 fn passing(name: &str) -> ObjectKey {
@@ -162,7 +188,12 @@ fn passing(name: &str) -> ObjectKey {
 }
 
 /// An object with just the bytes that the answer is about.
-async fn elsewhere(service: &Service, reply: &Reply, stored: Stored) -> Result<ObjectKey, Problem> {
+async fn elsewhere(
+    service: &Service,
+    reply: &Reply,
+    stored: Stored,
+    left: Duration,
+) -> Result<ObjectKey, Problem> {
     let Stored { whole, part: _ } = stored;
     if whole.is_whole {
         return Ok(whole.key);
@@ -175,7 +206,7 @@ async fn elsewhere(service: &Service, reply: &Reply, stored: Stored) -> Result<O
     let size = whole.size();
     let body = whole.read(service, 0..size).await?.into_stream();
     let put = Put { length: Some(size), ..put(reply) };
-    service.platform.objects.put(&key, body, put).await?;
+    store(service, &key, timely(body, left), put).await?;
     Ok(key)
 }
 
@@ -249,8 +280,29 @@ mod tests {
     }
 
     async fn sent(world: &World, method: &Method, reply: Reply, seconds: i64) -> Sent {
+        tried(world, method, reply, seconds).await.unwrap()
+    }
+
+    async fn tried(
+        world: &World,
+        method: &Method,
+        reply: Reply,
+        seconds: i64,
+    ) -> Result<Sent, Problem> {
         let until = world.service.platform.clock.now() + SignedDuration::from_secs(seconds);
-        send(&world.service, method, reply, until).await.unwrap()
+        send(&world.service, method, reply, until).await
+    }
+
+    /// Holds that there was not the time, and that whoever asked is told so.
+    async fn is_late(sent: Result<Sent, Problem>) {
+        let Err(problem) = sent else { panic!("it was answered") };
+        let reply = problem.reply();
+        assert_eq!(reply.status, 503);
+        assert!(!reply.headers.contains_key("retry-after"), "it would take as long again");
+        let told = collect(reply.body.into_stream()).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!(told["code"], "out_of_time");
+        assert!(told["detail"].as_str().unwrap().contains("`task` and `instance`"), "{told}");
     }
 
     fn header<'s>(sent: &'s Sent, name: &str) -> Option<&'s str> {
@@ -265,13 +317,22 @@ mod tests {
         (grant.key.to_string(), collect(found.body).await.unwrap())
     }
 
-    fn dripping(pieces: usize, size: usize) -> Reply {
+    /// So many pieces, one a second.
+    fn drops(pieces: usize, size: usize) -> ByteStream {
         let pieces = stream::iter(0..pieces).then(move |_| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(Bytes::from(vec![b'x'; size]))
         });
-        let body = Body::Stream { stream: pieces.boxed(), length: None, stored: None };
-        Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "text/plain")
+        pieces.boxed()
+    }
+
+    fn dripping(pieces: usize, size: usize) -> Reply {
+        let body = Body::Stream { stream: drops(pieces, size), length: None, stored: None };
+        Reply::new(StatusCode::OK, body).with(header::CONTENT_TYPE, "application/x-tar")
+    }
+
+    fn followed(pieces: usize, size: usize) -> Reply {
+        Reply::new(StatusCode::OK, Body::Pieces(drops(pieces, size)))
     }
 
     #[tokio::test(start_paused = true)]
@@ -317,13 +378,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_without_end_is_cut_in_time_and_says_so() {
+    async fn a_log_without_end_is_cut_in_time_and_says_so() {
         let world = World::new().await;
-        let cut = sent(&world, &Method::GET, dripping(1_000, 3), 10).await;
-        assert_eq!((cut.reply.status.as_u16(), header(&cut, "tarpon-more")), (200, Some("true")));
-        assert!((9 * 3..=10 * 3).contains(&cut.bytes.len()), "{}", cut.bytes.len());
-        let whole = sent(&world, &Method::GET, dripping(5, 3), 10).await;
-        assert_eq!((header(&whole, "tarpon-more"), whole.bytes.len()), (None, 15));
+        for size in [3, 100 << 10] {
+            let cut = sent(&world, &Method::GET, followed(1_000, size), 10).await;
+            let said = (cut.reply.status.as_u16(), header(&cut, "tarpon-more"));
+            assert_eq!(said, (200, Some("true")));
+            assert!((9 * size..=10 * size).contains(&cut.bytes.len()), "{}", cut.bytes.len());
+            let whole = sent(&world, &Method::GET, followed(5, size), 10).await;
+            assert_eq!((header(&whole, "tarpon-more"), whole.bytes.len()), (None, 5 * size));
+        }
+        assert!(world.memory.objects.names().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -342,14 +407,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_stream_becomes_an_object_whole_or_as_far_as_there_was_time() {
+    async fn a_long_stream_becomes_an_object_whole_or_not_at_all() {
         let world = World::new().await;
         let whole = sent(&world, &Method::GET, dripping(6, 1 << 20), 10).await;
         assert_eq!((whole.reply.status.as_u16(), header(&whole, "tarpon-more")), (307, None));
         assert_eq!(behind(&world, &whole).await.1.len(), 6 << 20);
-        let cut = sent(&world, &Method::GET, dripping(60, 1 << 20), 7).await;
-        assert_eq!((cut.reply.status.as_u16(), header(&cut, "tarpon-more")), (307, Some("true")));
-        assert!((6 << 20..=7 << 20).contains(&behind(&world, &cut).await.1.len()));
+        is_late(tried(&world, &Method::GET, dripping(60, 1 << 20), 7).await).await;
+        assert_eq!(world.memory.objects.names().len(), 1, "nothing is left of the other");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_stream_that_takes_too_long_is_no_answer() {
+        let world = World::new().await;
+        let whole = sent(&world, &Method::GET, dripping(5, 3), 10).await;
+        assert_eq!((whole.reply.status.as_u16(), whole.bytes.len()), (200, 15));
+        is_late(tried(&world, &Method::GET, dripping(1_000, 3), 10).await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_that_takes_too_long_to_copy_is_no_answer() {
+        let world = World::new().await;
+        let reply = stored(&world, BIG + 20, Some(7..7 + BIG as u64)).await;
+        is_late(tried(&world, &Method::GET, reply, 0).await).await;
+        assert_eq!(world.memory.objects.names().len(), 1, "the archive alone");
     }
 
     #[tokio::test(start_paused = true)]
