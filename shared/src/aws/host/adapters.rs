@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::settings::{OutboxSettings, StoresSettings, TasksSettings};
 use crate::{
+    auth::Keyring,
     aws::{
         objects::S3Objects,
         outbox::{AwsOutbox, MessageQueue},
@@ -51,21 +52,21 @@ pub(super) fn objects(
     Arc::new(S3Objects::new(aws.s3(), &settings.bucket, Arc::clone(clock)))
 }
 
+/// What makes the runtime, once the installation's keys are known.
+pub(super) type Containers = Box<dyn Fn(&Keyring) -> Arc<dyn Runtime> + Send + Sync>;
+
 /// Where containers run.
 pub(super) fn containers(
     aws: &Aws,
     settings: TasksSettings,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Runtime>, Error> {
+) -> Result<Containers, Error> {
     let architecture = if settings.is_arm { Architecture::Arm64 } else { Architecture::Amd64 };
     let ranges: Result<Vec<Cidr>, _> = settings.registries.iter().map(|it| it.parse()).collect();
     let ranges = ranges.map_err(|error| format!("TARPON_ALLOW_REGISTRY_AT: {error}"))?;
-    let registry = RegistryConfig {
-        guard: Guard::new(ranges),
-        architecture: architecture.as_str(),
-        calls: Some(SignedCalls::new(aws, Arc::clone(clock))),
-        secrets: Some(PullSecrets::new(settings.pull_secrets)),
-    };
+    let guard = Guard::new(ranges);
+    let calls = SignedCalls::new(aws, Arc::clone(clock));
+    let prefix = settings.pull_secrets;
     let config = EcsConfig {
         instance: INSTANCE.into(),
         cluster: settings.cluster,
@@ -81,8 +82,18 @@ pub(super) fn containers(
         disk_gib: None,
     };
     let ecs = aws_sdk_ecs::Client::new(aws.sdk());
-    let registry = Registry::new(registry, Arc::clone(clock));
-    Ok(Arc::new(EcsRuntime::new(ecs, config, registry, Arc::clone(clock))?))
+    let clock = Arc::clone(clock);
+    Ok(Box::new(move |keyring| {
+        let registry = RegistryConfig {
+            guard: guard.clone(),
+            architecture: architecture.as_str(),
+            calls: Some(calls.clone()),
+            secrets: Some(PullSecrets::new(prefix.clone(), keyring.clone())),
+        };
+        let registry = Registry::new(registry, Arc::clone(&clock));
+        let runtime = EcsRuntime::new(ecs.clone(), config.clone(), registry, Arc::clone(&clock));
+        Arc::new(runtime.expect("`INSTANCE` names a deployment"))
+    }))
 }
 
 /// How callers are told.

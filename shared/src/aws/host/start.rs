@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::{
-    adapters::{self, Aws},
+    adapters::{self, Aws, Containers},
     clock::SystemClock,
     master_key,
     metrics::{Measured, Outcome},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     aws::signed::SignedCalls,
     ops::duties::chain,
-    platform::{Clock, NoObjects, NoOutbox, NoRuntime, Objects, Outbox, Platform, Runtime},
+    platform::{Clock, NoObjects, NoOutbox, NoRuntime, Objects, Outbox, Platform},
     service::{Config, Limits, Service},
     wire::Problem,
 };
@@ -32,7 +32,7 @@ const LAST_SECONDS: i64 = 2;
 const API_SECONDS: i64 = 28;
 
 type MakeObjects = fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects>;
-type MakeRuntime = fn(&Aws, &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error>;
+type MakeContainers = fn(&Aws, &Arc<dyn Clock>) -> Result<Containers, Error>;
 type MakeOutbox = fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error>;
 
 /// What makes the ports that a function may have no use for: handed in, so that
@@ -40,7 +40,7 @@ type MakeOutbox = fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>
 #[derive(Clone, Copy)]
 pub(super) struct Ports {
     objects: MakeObjects,
-    runtime: MakeRuntime,
+    containers: MakeContainers,
     outbox: MakeOutbox,
 }
 
@@ -48,19 +48,19 @@ impl Ports {
     /// For actions that keep to the table: what they change is acted on by
     /// reactions.
     pub const TABLE: Ports =
-        Ports { objects: no_objects, runtime: no_containers, outbox: no_outbox };
+        Ports { objects: no_objects, containers: no_containers, outbox: no_outbox };
 
     /// For actions that know objects as well.
     pub const STORES: Ports = Ports { objects: adapters::objects, ..Ports::TABLE };
 
     /// For actions that ask what could run.
-    pub const RUNTIME: Ports = Ports { runtime: containers, ..Ports::TABLE };
+    pub const RUNTIME: Ports = Ports { containers, ..Ports::TABLE };
 
     /// For the one that tells callers: of what an archive says, too.
     pub const OUTBOX: Ports = Ports { outbox, ..Ports::STORES };
 
     /// For all other reactions.
-    pub const ALL: Ports = Ports { runtime: containers, ..Ports::STORES };
+    pub const ALL: Ports = Ports { containers, ..Ports::STORES };
 }
 
 fn no_objects(_: &Aws, _: &StoresSettings, _: &Arc<dyn Clock>) -> Arc<dyn Objects> {
@@ -68,11 +68,11 @@ fn no_objects(_: &Aws, _: &StoresSettings, _: &Arc<dyn Clock>) -> Arc<dyn Object
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it takes the place of what may fail")]
-fn no_containers(_: &Aws, _: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
-    Ok(Arc::new(NoRuntime("an action starts no container")))
+fn no_containers(_: &Aws, _: &Arc<dyn Clock>) -> Result<Containers, Error> {
+    Ok(Box::new(|_| Arc::new(NoRuntime("an action starts no container"))))
 }
 
-fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Runtime>, Error> {
+fn containers(aws: &Aws, clock: &Arc<dyn Clock>) -> Result<Containers, Error> {
     adapters::containers(aws, TasksSettings::from_env()?, clock)
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Host {
     clock: Arc<dyn Clock>,
     stores: StoresSettings,
     ports: Ports,
-    runtime: Arc<dyn Runtime>,
+    containers: Containers,
     outbox: Arc<dyn Outbox>,
     service: OnceCell<Service>,
 }
@@ -122,7 +122,7 @@ impl Host {
         let aws = Aws::from_env()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let host = Host {
-            runtime: (ports.runtime)(&aws, &clock)?,
+            containers: (ports.containers)(&aws, &clock)?,
             outbox: (ports.outbox)(&aws, &settings, &clock)?,
             ports,
             service: OnceCell::new(),
@@ -149,13 +149,14 @@ impl Host {
     async fn make(&self) -> Result<Service, Problem> {
         let calls = SignedCalls::new(&self.aws, Arc::clone(&self.clock));
         let keyring = master_key::keyring(&calls, &self.settings.master_key_secret).await;
+        let keyring = keyring.map_err(|error| Problem::Unavailable(error.into()))?;
         let table = adapters::table(&self.aws, &self.stores, &self.clock);
         let objects = (self.ports.objects)(&self.aws, &self.stores, &self.clock);
-        let (runtime, clock) = (Arc::clone(&self.runtime), Arc::clone(&self.clock));
-        let outbox = Arc::clone(&self.outbox);
+        let runtime = (self.containers)(&keyring);
+        let (outbox, clock) = (Arc::clone(&self.outbox), Arc::clone(&self.clock));
         Ok(Service {
             platform: Platform { table, objects, runtime, outbox, clock },
-            keyring: keyring.map_err(|error| Problem::Unavailable(error.into()))?,
+            keyring,
             limits: limits(),
             config: Config {
                 public_url: self.settings.public_url.clone(),
