@@ -4,5 +4,5 @@ use describe_api::DescribeApi;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(DescribeApi).await
+    shared::lambda::serve_open(DescribeApi).await
 }

@@ -4,5 +4,5 @@ use get_health::GetHealth;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), shared::lambda::Error> {
-    shared::lambda::serve(GetHealth).await
+    shared::lambda::serve_open(GetHealth).await
 }

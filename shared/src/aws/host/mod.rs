@@ -22,5 +22,5 @@ mod trace;
 
 pub use lambda_runtime::Error;
 pub use react::{react, tell};
-pub use serve::{serve, serve_with_objects, serve_with_runtime};
+pub use serve::{serve, serve_open, serve_with_objects, serve_with_runtime};
 pub use speak::serve_dialect;

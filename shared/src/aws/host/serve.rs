@@ -32,6 +32,12 @@ pub async fn serve<A: Action>(action: A) -> Result<(), Error> {
     host(action, Ports::TABLE).await
 }
 
+/// The same for an action that tells everybody the same: it needs no answer from
+/// outside, and so is there when everything else is out of reach.
+pub async fn serve_open<A: Action>(action: A) -> Result<(), Error> {
+    host(action, Ports::NONE).await
+}
+
 /// The same for an action that stores objects, reads, signs or removes them.
 pub async fn serve_with_objects<A: Action>(action: A) -> Result<(), Error> {
     host(action, Ports::STORES).await

@@ -17,6 +17,7 @@ use super::{
     trace::{self, Changes},
 };
 use crate::{
+    auth::Keyring,
     aws::signed::SignedCalls,
     ops::duties::chain,
     platform::{Clock, NoObjects, NoOutbox, NoRuntime, Objects, Outbox, Platform},
@@ -35,10 +36,20 @@ type MakeObjects = fn(&Aws, &StoresSettings, &Arc<dyn Clock>) -> Arc<dyn Objects
 type MakeContainers = fn(&Aws, &Arc<dyn Clock>) -> Result<Containers, Error>;
 type MakeOutbox = fn(&Aws, &Settings, &Arc<dyn Clock>) -> Result<Arc<dyn Outbox>, Error>;
 
+/// Where a function's keys come from.
+#[derive(Clone, Copy)]
+enum Keys {
+    /// All follow from the installation's master key, which has to be fetched.
+    Master,
+    /// They are made up, and open nothing: nobody else has them.
+    Idle,
+}
+
 /// What makes the ports that a function may have no use for: handed in, so that
 /// it is linked without their adapters, which are a third of a program.
 #[derive(Clone, Copy)]
 pub(super) struct Ports {
+    keys: Keys,
     objects: MakeObjects,
     containers: MakeContainers,
     outbox: MakeOutbox,
@@ -47,8 +58,15 @@ pub(super) struct Ports {
 impl Ports {
     /// For actions that keep to the table: what they change is acted on by
     /// reactions.
-    pub const TABLE: Ports =
-        Ports { objects: no_objects, containers: no_containers, outbox: no_outbox };
+    pub const TABLE: Ports = Ports {
+        keys: Keys::Master,
+        objects: no_objects,
+        containers: no_containers,
+        outbox: no_outbox,
+    };
+
+    /// For actions that know nothing, and do not ask who wants to know.
+    pub const NONE: Ports = Ports { keys: Keys::Idle, ..Ports::TABLE };
 
     /// For actions that know objects as well.
     pub const STORES: Ports = Ports { objects: adapters::objects, ..Ports::TABLE };
@@ -147,9 +165,7 @@ impl Host {
     }
 
     async fn make(&self) -> Result<Service, Problem> {
-        let calls = SignedCalls::new(&self.aws, Arc::clone(&self.clock));
-        let keyring = master_key::keyring(&calls, &self.settings.master_key_secret).await;
-        let keyring = keyring.map_err(|error| Problem::Unavailable(error.into()))?;
+        let keyring = self.keyring().await?;
         let table = adapters::table(&self.aws, &self.stores, &self.clock);
         let objects = (self.ports.objects)(&self.aws, &self.stores, &self.clock);
         let runtime = (self.containers)(&keyring);
@@ -169,6 +185,17 @@ impl Host {
             queues: Arc::default(),
             turns: Arc::default(),
         })
+    }
+
+    async fn keyring(&self) -> Result<Keyring, Problem> {
+        match self.ports.keys {
+            Keys::Master => {
+                let calls = SignedCalls::new(&self.aws, Arc::clone(&self.clock));
+                let keyring = master_key::keyring(&calls, &self.settings.master_key_secret).await;
+                keyring.map_err(|error| Problem::Unavailable(error.into()))
+            }
+            Keys::Idle => Ok(Keyring::new(&self.clock.random())),
+        }
     }
 
     /// What time it is.
