@@ -357,8 +357,8 @@ mod tests {
             calls: None,
             secrets: None,
         };
-        let images = Registry::new(images, pretend.clock());
-        EcsRuntime::new(ecs, samples::config(), images, pretend.clock()).unwrap()
+        let images = Registry::new(images, Pretend::clock());
+        EcsRuntime::new(ecs, samples::config(), images, Pretend::clock()).unwrap()
     }
 
     /// The attempts of one spec, all launched at once.
