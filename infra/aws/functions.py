@@ -129,7 +129,7 @@ GRANTS = {
             f'!Sub "{ARN}:ecr:{OURS}:repository/*"',
         ),
         allow(
-            "secretsmanager:CreateSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue",
+            "secretsmanager:CreateSecret secretsmanager:GetSecretValue",
             f'!Sub "{ARN}:secretsmanager:{OURS}:secret:${{AWS::StackName}}/pull/*"',
         ),
     ],
