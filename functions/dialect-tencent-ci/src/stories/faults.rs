@@ -78,9 +78,12 @@ async fn a_token_that_comes_along_is_one_of_the_key_that_signs() {
         let _ = ask(&good).await.expect(200);
     }
     let other = client.world.neighbour().await.key;
-    for bad in
-        [token(client.world.key, 0), token(other, 60), "made up".to_owned(), "caff\u{e8}".to_owned()]
-    {
+    for bad in [
+        token(client.world.key, 0),
+        token(other, 60),
+        "made up".to_owned(),
+        "caff\u{e8}".to_owned(),
+    ] {
         let (status, code, why) = refusal(&ask(&bad).await);
         assert_eq!((status, code.as_str()), (403, "AccessDenied"), "{bad}");
         assert_eq!(why, "The security token is not a valid one of this key.");
