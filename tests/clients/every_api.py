@@ -52,6 +52,10 @@ class Speaker:
         """Whether there is a job of this native id."""
         return self.state(self.named(job)) is not None
 
+    def shown(self, view):
+        """What it says of the job that the native API shows so."""
+        return self.state(self.named(view["id"]))
+
     def lists(self, view):
         """Whether it lists the job that the native API shows so."""
         return self.named(view["id"]) in self.listed(view)
@@ -71,13 +75,16 @@ class Alibaba(Speaker):
         asked = {"JobName": name, "Container": container, "Cpu": 0.05, "Memory": 0.0625}
         return self.sdk.call("SubmitServerlessJob", ClusterId="default", **asked)["JobId"]
 
-    def state(self, job):
-        asked = {"ClusterId": "default", "JobIds": [job]}
+    def state(self, job, cluster="default"):
+        asked = {"ClusterId": cluster, "JobIds": [job]}
         found = self.sdk.call("ListServerlessJobs", **asked)["Jobs"]
         return found[0]["State"] if found else None
 
     def named(self, job):
         return job.removeprefix("job-")
+
+    def shown(self, view):
+        return self.state(self.named(view["id"]), view["queue"])
 
     def listed(self, view):
         asked = {"ClusterId": view["queue"], "PageSize": 50}
@@ -173,7 +180,7 @@ class Processing(Speaker):
 
     def listed(self, view):
         answer = self.client.ci_list_media_jobs(Bucket=self.BUCKET, Tag=view["name"])
-        return [job["JobId"] for job in answer["JobsDetail"]]
+        return [job["JobId"] for job in answer.get("JobsDetail", [])]
 
 
 class UCloud(Speaker):
