@@ -2,6 +2,9 @@
 
 use tests_lambda::{Installation, Setup, every_function, functions};
 
+/// They tell everybody the same.
+const ASK_FOR_NOTHING: [&str; 2] = ["describe-api", "get-health"];
+
 /// Every function is invoked, the agent's by a job of each kind; whatever it
 /// asks for, its role has to allow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -12,7 +15,8 @@ async fn every_function_asks_for_what_its_role_allows_and_for_nothing_else() {
     let (refused, calls) = installation.rights();
     assert_eq!(refused, Vec::<String>::new());
     for (_, name) in functions() {
-        assert!(calls[name] > 0, "{name} has asked for nothing: {calls:?}");
+        let asks = !ASK_FOR_NOTHING.contains(&name);
+        assert_eq!(calls[name] > 0, asks, "{name} has asked {} times: {calls:?}", calls[name]);
     }
     println!("{calls:?}");
 }
