@@ -268,18 +268,13 @@ async fn identity(
         Problem::Unauthenticated(_) => unknown_key(),
         other => other.into(),
     })?;
+    let now = service.platform.clock.now();
     match token.filter(|token| !token.is_empty()) {
-        Some(token) if !is_token_of(service, key, token) => {
+        Some(token) if !AccessToken::is_of(token, key, &service.keyring, now) => {
             Err(Fault::new("AuthFailure.TokenFailure", "The token is not one of this key."))
         }
         Some(_) | None => Ok(who),
     }
-}
-
-fn is_token_of(service: &Service, key: AccessKeyId, token: &str) -> bool {
-    let opened = AccessToken::open(token, &service.keyring);
-    let now = service.platform.clock.now();
-    opened.is_some_and(|token| token.key == key && now < token.expires_at)
 }
 
 /// A signature is good once, for as long as the time that it signs is. What is

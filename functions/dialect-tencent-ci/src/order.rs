@@ -215,8 +215,7 @@ fn check(operation: &Fields) -> Result<(), Fault> {
 /// Refuses what we would fill in where results are put: here it stands for
 /// itself, and the object would have another name than the one that is told.
 fn check_literal(name: &str, key: &str) -> Result<(), Fault> {
-    let filled = [Destination::JOB, Destination::INSTANCE];
-    match filled.into_iter().find(|word| key.contains(word)) {
+    match Destination::filled_in(key) {
         None => Ok(()),
         Some(word) => {
             Err(Fault::argument(name, &format!("no object can have `{word}` in its name")))

@@ -79,7 +79,9 @@ pub fn identity<'s>(
             ));
         };
         let who = auth::verified(service, key, API).await?;
-        if !tokens.iter().all(|token| token.is_empty() || is_token_of(service, key, token)) {
+        let now = service.platform.clock.now();
+        let is_good = |text: &str| AccessToken::is_of(text, key, &service.keyring, now);
+        if !tokens.iter().all(|token| token.is_empty() || token.to_str().is_ok_and(is_good)) {
             let message = "The security token is not a valid one of this key.";
             return Err(Fault::forbidden("AccessDenied", message));
         }
@@ -114,13 +116,6 @@ enum Covers {
 
 fn unknown_key() -> Fault {
     Fault::forbidden("InvalidAccessKeyId", "The access key id does not exist in our records.")
-}
-
-fn is_token_of(service: &Service, key: AccessKeyId, token: &HeaderValue) -> bool {
-    let text = token.to_str().ok();
-    let opened = text.and_then(|text| AccessToken::open(text, &service.keyring));
-    let now = service.platform.clock.now();
-    opened.is_some_and(|token| token.key == key && now < token.expires_at)
 }
 
 /// The key that the request names, and what its signature covers if it is that

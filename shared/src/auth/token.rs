@@ -37,7 +37,13 @@ impl AccessToken {
         AccessToken::open_with(text, keyring).map(|(token, _)| token)
     }
 
-    /// The same, and what more is said of it.
+    /// Whether the text is a token of this key, and still good.
+    pub fn is_of(text: &str, key: AccessKeyId, keyring: &Keyring, now: Timestamp) -> bool {
+        let opened = AccessToken::open(text, keyring);
+        opened.is_some_and(|token| token.key == key && now < token.expires_at)
+    }
+
+    /// The same as [`AccessToken::open`], and what more is said of it.
     pub fn open_with(text: &str, keyring: &Keyring) -> Option<(Self, String)> {
         let said = keyring.verify_text(SCOPE, text)?;
         let (key, rest) = said.split_once(' ')?;

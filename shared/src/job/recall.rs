@@ -17,7 +17,8 @@ use super::{AttemptId, Exit};
 pub enum Recall {
     /// One of them is under way.
     Awaits {
-        /// What both are known by.
+        /// What both are known by; nothing in a record of before that was kept.
+        #[serde(default)]
         key: String,
         /// When it is looked at again.
         again_at: Timestamp,

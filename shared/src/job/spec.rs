@@ -314,6 +314,11 @@ impl Destination {
     /// What stands in a key for the index of the instance.
     pub const INSTANCE: &'static str = "{instance}";
 
+    /// What in a key would be filled in, for APIs whose keys stand for themselves.
+    pub fn filled_in(key: &str) -> Option<&'static str> {
+        [Destination::JOB, Destination::INSTANCE].into_iter().find(|word| key.contains(word))
+    }
+
     /// Whether it takes many files, each by its path there.
     pub fn takes_many(&self) -> bool {
         self.key.is_empty() || self.key.ends_with('/')

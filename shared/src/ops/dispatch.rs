@@ -18,8 +18,8 @@ use super::{
 use crate::{
     job::{AttemptEvent, AttemptId, AttemptKey, Cause, Event, Job},
     platform::{
-        Admission, Expect, Index, Key, Launch, Op, Query, Row, RuntimeError, SetLimit, Staged,
-        TableError,
+        Admission, Expect, Index, Key, Launch, Op, Platform, Query, Row, RuntimeError, SetLimit,
+        Staged, TableError,
     },
     service::Service,
     wire::Problem,
@@ -29,8 +29,8 @@ use crate::{
 /// waits for his.
 pub const BATCH: usize = 16;
 
-/// For how long a call begins launches, which a runtime may pace: a sweep comes
-/// each minute, and what else waits to be told of should not wait for longer.
+/// For how long a call begins launches, which a runtime may pace: what else waits
+/// for the same host should not wait for longer, and a sweep comes each minute.
 pub const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why dispatching a queue came to an end.
@@ -345,24 +345,40 @@ async fn refused(
 
 /// Claims and launches what the queue lets start now, and waits for the
 /// launches. For hosts that end when the call does: what is not begun within
-/// [`PATIENCE`] is left to the next call.
+/// [`PATIENCE`] is left to another call, which is asked for.
 pub async fn dispatch(service: &Service, key: &QueueKey) -> Result<(), Problem> {
-    dispatch_all(service, vec![key.clone()]).await
+    let Served { left, failed } = serve(service, vec![key.clone()]).await;
+    if let Some(queue) = left.front() {
+        let Platform { table, clock, .. } = &service.platform;
+        table.remind(&rows::queue(queue), clock.now()).await;
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// The same for many queues, a batch of each in turn: so that a long one does
 /// not keep other projects waiting for as long as launches take. What cannot
 /// be done to one queue keeps no other waiting; the first problem is returned.
+/// What is left is the next sweep's.
 pub async fn dispatch_all(service: &Service, queues: Vec<QueueKey>) -> Result<(), Problem> {
+    serve(service, queues).await.failed.map_or(Ok(()), Err)
+}
+
+/// What came of serving queues.
+struct Served {
+    /// Those that may be able to start more.
+    left: VecDeque<QueueKey>,
+    failed: Option<Problem>,
+}
+
+async fn serve(service: &Service, queues: Vec<QueueKey>) -> Served {
     let clock = &service.platform.clock;
     let start = clock.now();
-    let mut failed = None;
-    let mut line = by_turns(queues);
+    let (mut left, mut failed) = (by_turns(queues), None);
     while clock.now().duration_since(start) < PATIENCE
-        && let Some(queue) = line.pop_front()
+        && let Some(queue) = left.pop_front()
     {
         match batch(service, &queue).await {
-            Ok(true) => line.push_back(queue),
+            Ok(true) => left.push_back(queue),
             Ok(false) => {}
             Err(problem) => {
                 warn!(queue.name = %queue.name, error = %problem, "a queue was not dispatched");
@@ -370,7 +386,7 @@ pub async fn dispatch_all(service: &Service, queues: Vec<QueueKey>) -> Result<()
             }
         }
     }
-    failed.map_or(Ok(()), Err)
+    Served { left, failed }
 }
 
 /// The first queue of each project, then the second of each that has two.

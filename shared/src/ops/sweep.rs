@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::{instrument, warn};
@@ -193,18 +193,19 @@ async fn slots(service: &Service, key: &QueueKey, seen: Option<&Seen>) -> Result
     let attempts = members.iter().filter_map(|member| slots::attempt(member));
     let attempts = attempts.map(|attempt| AttemptKey { project: key.project, attempt });
     let unseen = attempts.filter(|attempt| seen.is_none_or(|seen| !seen.contains(attempt)));
-    let looks: Vec<_> = unseen
-        .map(|attempt| {
-            async move {
-            if let Err(problem) = slot(service, key, attempt, seen.is_some()).await {
-                // The next sweep looks again.
-                warn!(attempt.id = %attempt.attempt, error = %problem, "a slot was not seen to");
-            }
-        }.boxed()
-        })
-        .collect();
-    stream::iter(looks).buffer_unordered(AT_ONCE).collect::<()>().await;
+    let looks = unseen.map(|attempt| slot(service, key, attempt, seen.is_some()).boxed());
+    side_by_side(looks.collect()).await;
     Ok(())
+}
+
+/// What came of looking at attempts, so many at once, in their order. Those for
+/// which it failed are left to the next sweep, which finds them again.
+async fn side_by_side<T: Send>(looks: Vec<BoxFuture<'_, Result<T, Problem>>>) -> Vec<T> {
+    let found = stream::iter(looks).buffered(AT_ONCE).filter_map(async |looked| {
+        let warn = |problem| warn!(error = %problem, "an attempt was not seen to");
+        looked.map_err(warn).ok()
+    });
+    found.collect().await
 }
 
 /// Takes an attempt out of its queue's slots once a strong read of its job says
@@ -236,14 +237,9 @@ async fn slot(
 pub async fn containers(service: &Service) -> Result<Seen, Problem> {
     let mut seen = Seen::new();
     for attempts in service.platform.runtime.list().await?.chunks(LOOKED_AT) {
-        let looks: Vec<_> =
-            attempts.iter().map(|attempt| container(service, *attempt).boxed()).collect();
-        let known = stream::iter(looks).buffered(AT_ONCE).filter_map(async |known| {
-            // The next sweep finds it again.
-            let warn = |problem| warn!(error = %problem, "a container was not seen to");
-            known.map_err(warn).ok().flatten()
-        });
-        let known: Vec<Known> = known.collect().await;
+        let looks = attempts.iter().map(|attempt| container(service, *attempt).boxed());
+        let known = side_by_side(looks.collect()).await;
+        let known: Vec<Known> = known.into_iter().flatten().collect();
         if !known.is_empty() {
             seen.extend(duties::observe_all(service, &known).await?);
         }
@@ -268,17 +264,10 @@ pub async fn adopt(service: &Service) -> Result<(), Problem> {
     for key in queues(service, None).await? {
         let members = queues::live(service, &key).await?;
         let attempts = members.iter().filter_map(|member| slots::attempt(member));
-        let looks: Vec<_> = attempts
+        let looks = attempts
             .map(|attempt| AttemptKey { project: key.project, attempt })
-            .map(|attempt| async move { duties::observe(service, &attempt.into()).await }.boxed())
-            .collect();
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
-        while let Some(observed) = looks.next().await {
-            if let Err(problem) = observed {
-                // The minute's sweep finds it again.
-                warn!(error = %problem, "an attempt was not seen to");
-            }
-        }
+            .map(|attempt| async move { duties::observe(service, &attempt.into()).await }.boxed());
+        side_by_side(looks.collect()).await;
     }
     Ok(())
 }

@@ -6,9 +6,15 @@ use std::time::Duration;
 use shared::{
     conformance::memory::World,
     job::AttemptKey,
-    ops::{attempts, dispatch, duties, rows::QueueKey, sweep},
+    ops::{
+        attempts, dispatch, duties,
+        rows::QueueKey,
+        sweep::{self, Wake},
+    },
 };
 use tokio::time::{advance, timeout};
+
+use super::staged::Stepwise;
 
 /// A job that has a minute, and its attempt, which runs.
 async fn has_a_minute(world: &World) -> AttemptKey {
@@ -87,19 +93,25 @@ async fn a_change_of_a_job_looks_at_none_of_its_containers() {
 
 #[tokio::test(start_paused = true)]
 async fn launches_that_take_their_time_are_left_to_the_next_call() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    let table = Stepwise::under(&mut world, 200, 0).await;
     let job = world.submit(r#"{"image": "a", "instances": 120}"#).await;
     let queue = QueueKey::of(&job);
     // As of a runtime that lets sixteen come up each quarter of a minute.
     world.memory.runtime.slow_down(Duration::from_secs(15));
     duties::perform(&world.service, job.key()).await.unwrap();
     let mut before = world.memory.runtime.launched().len();
-    for _ in 0..2 {
+    for asks in [true, false] {
+        table.reminders.lock().unwrap().clear();
         let call = timeout(Duration::from_secs(76), dispatch::dispatch(&world.service, &queue));
         call.await.expect("it ends in time").unwrap();
         let launched = world.memory.runtime.launched().len();
         assert!(launched >= 120.min(before + 64), "{before}, then {launched}");
         before = launched;
+        // Whoever reads that calls for the queue.
+        let mut told = table.reminders.lock().unwrap().clone();
+        let wakes = told.pop().map(|(key, _)| sweep::wakes(&key, &[].into(), true).next());
+        assert_eq!(wakes.flatten(), asks.then(|| Wake::Queue(queue.clone())));
     }
     assert_eq!(before, 120);
 }

@@ -66,8 +66,7 @@ impl Remote {
 
 /// Refuses what we would fill in where things are put: here it stands for itself.
 pub(crate) fn check_literal(path: &str, text: &str) -> Result<(), Fault> {
-    let filled = [Destination::JOB, Destination::INSTANCE];
-    match filled.into_iter().find(|word| text.contains(word)) {
+    match Destination::filled_in(text) {
         None => Ok(()),
         Some(word) => Err(malformed(path, &format!("no object can have `{word}` in its name"))),
     }

@@ -207,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn what_there_is_not_the_time_for_is_not_asked_for_again() {
+        let told = |code: &str| {
+            let body = format!(r#"{{"code":"{code}","detail":"d"}}"#);
+            Problem::read(reqwest::StatusCode::SERVICE_UNAVAILABLE, body.as_bytes())
+        };
+        assert!(told("unavailable").is_passing());
+        assert!(!told("out_of_time").is_passing());
+    }
+
+    #[test]
     fn an_answer_that_is_no_problem_is_told_by_its_status() {
         assert_eq!(problem("<html>").to_string(), "the server answered 400 Bad Request");
     }

@@ -283,14 +283,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reminder_calls_for_its_job() {
-        let reminder = |sort: &str| Reminder {
-            due_partition: format!("{PROJECT}#202603"),
-            due_sort: sort.to_owned(),
+    fn a_reminder_calls_for_its_job_or_its_queue() {
+        let events = |partition: &str, sort: &str| {
+            due(json!(Reminder { due_partition: partition.into(), due_sort: sort.into() }))
         };
-        let events = |sort: &str| due(json!(reminder(sort)));
-        assert_eq!(events(JOB), Ok(json!({ "job": { "project": PROJECT, "job": JOB } })));
-        assert!(events("nobody").is_err());
+        let month = format!("{PROJECT}#202603");
+        let job = json!({ "job": { "project": PROJECT, "job": JOB } });
+        assert_eq!(events(&month, JOB), Ok(job));
+        let queue = json!({ "queue": { "project": PROJECT, "name": "fast" } });
+        assert_eq!(events(PROJECT, "queue#fast"), Ok(queue));
+        assert!(events(&month, "nobody").is_err());
     }
 
     #[test]
